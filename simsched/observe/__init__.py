@@ -1,0 +1,1 @@
+"""Observers: the ledger, the series, the checkers, and the record they fill."""

@@ -1,0 +1,123 @@
+"""What one scheduler did with one replication: the hand-over from observers to statistics.
+
+An observer fills a `RunRecord` while the simulation runs; `simsched.stats` judges it afterwards.
+The record holds measurements only: no warm-up is removed, nothing is averaged over requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+UNFINISHED: Final = 0
+COMPLETED: Final = 1
+REJECTED: Final = 2
+TIMED_OUT: Final = 3
+FAILED: Final = 4
+
+OUTCOMES: Final[tuple[str, ...]] = ("unfinished", "completed", "rejected", "timed_out", "failed")
+"""Name of each outcome code; `OUTCOMES[code]`. Codes 1 to 4 are terminal."""
+
+PARTS: Final[tuple[str, ...]] = (
+    "admission",
+    "run_queue",
+    "cpu",
+    "io",
+    "blocking",
+    "resource",
+    "lock",
+    "gil",
+    "overhead",
+)
+"""Column order of `RunRecord.parts_s`. The parts of one request add up to its latency."""
+
+SERIES: Final[tuple[str, ...]] = (
+    "in_system",
+    "queued",
+    "busy_cores",
+    "busy_workers",
+    "workers",
+    "memory_bytes",
+    "overhead_cores",
+    "arrivals",
+    "completions",
+)
+"""Keys of `RunRecord.series`. The last two are counts per bin, the others time-weighted means."""
+
+
+class ResourceUse(TypedDict):
+    """How one resource was used over [0, `duration_s`)."""
+
+    capacity: int
+    """Permits."""
+    utilization: float
+    """Time-weighted mean of taken permits over `capacity`, 0 to 1."""
+    wait_s_mean: float
+    """Mean wait for a permit over all acquisitions, seconds (0 where there was none)."""
+    acquisitions: int
+    """How often a permit was taken."""
+
+
+@dataclass
+class RunRecord:
+    """Measurements of one replication of one scheduler. Times are seconds of simulated time.
+
+    `n` requests in order of arrival; `n_bins` bins of `bin_s` over [0, `duration_s`), of which the
+    last is shorter where `bin_s` does not divide `duration_s` (its mean is over its own width).
+    A request is in the system from its arrival to its terminal outcome, back-off before a retry
+    included; it is one request, whatever number of attempts it takes.
+    """
+
+    arrival_s: FloatArray
+    """f8[n], not decreasing, in [0, `duration_s`]: arrival of the first attempt."""
+    finish_s: FloatArray
+    """f8[n]: time of the terminal outcome; nan where `outcome` is UNFINISHED."""
+    outcome: npt.NDArray[np.int8]
+    """i1[n]: index into OUTCOMES."""
+    class_id: npt.NDArray[np.int32]
+    """i4[n]: index into the scenario's request classes."""
+    attempts: npt.NDArray[np.int16]
+    """i2[n]: attempts made, 1 without a retry."""
+    parts_s: FloatArray
+    """f8[n, len(PARTS)]: where the latency went; for unfinished requests, until `end_s`."""
+
+    duration_s: float
+    """End of the arrival window."""
+    end_s: float
+    """When the run stopped, at or after `duration_s` (the difference is the drain)."""
+
+    bin_s: float
+    """Width of one bin of `series`."""
+    series: dict[str, FloatArray]
+    """f8[n_bins] per name of SERIES."""
+
+    peak: dict[str, float] = field(default_factory=dict)
+    """`memory_bytes` at its highest, and what it was made of at that moment: `base`, `stacks`,
+    `tasks`, `requests`, `connections` (bytes)."""
+    activity: dict[str, float] = field(default_factory=dict)
+    """Counters over the whole run, as the kind of scheduler has them."""
+    waits: dict[str, ResourceUse] = field(default_factory=dict)
+    """Use of each resource by name."""
+
+    worker_time_s: dict[str, float] = field(default_factory=dict)
+    """Seconds summed over workers by state (`cpu`, `run_queue`, `io`, `blocking`, `resource`,
+    `lock`, `sleep`, `gil`, `overhead`, `idle`), over [0, `duration_s`)."""
+    workers_max: int = 0
+    """Most workers alive at one moment."""
+    worker_limit: int | None = None
+    """Most workers the scheduler may have; None where it has no such limit."""
+
+    totals: dict[str, float] = field(default_factory=dict)
+    """Core seconds over [0, `end_s`], measured at the cores and not from the requests:
+    `busy_core_s` (all), `overhead_core_s` (of which for the runtime and the kernel) and
+    `late_cpu_s` (of which for requests that had already timed out, so in no latency). Then
+    `busy_core_s` = sum of the cpu parts + `overhead_core_s` + `late_cpu_s`."""
+
+    def __len__(self) -> int:
+        """Number of requests that arrived."""
+        return len(self.arrival_s)

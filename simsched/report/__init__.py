@@ -1,0 +1,1 @@
+"""What users see of a result: terminal table, JSON document, HTML dashboard, files."""

@@ -1,0 +1,232 @@
+"""The load a scenario offers, from means alone, before anything is simulated.
+
+Utilisation law: the mean number of units busy is arrival rate x mean holding time, and the
+utilisation is that over the units there are. Holding times are those without any queueing, so they
+are lower bounds: at 1 or more the thing cannot keep up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from simsched.scenario.arrivals import Closed, Trace, mean_rate_rps, peak_rate_rps
+from simsched.scenario.checks import holds_of
+from simsched.scenario.deadlocks import LOCK, circular_waits, describe, label
+from simsched.scenario.demands import ClassDemand, class_demand, known, mean_of, short_timeout
+from simsched.scenario.model import Scenario
+from simsched.scenario.places import PlaceLoad, mixed, place_of
+from simsched.scenario.specs import VirtualThreadSpec
+
+
+class TraceStats(Protocol):
+    """What must be known of a replayed trace."""
+
+    @property
+    def replayed(self) -> int:
+        """Rows that arrive within the duration."""
+
+    @property
+    def mean_s(self) -> Mapping[str, float | None]:
+        """Mean in seconds of each demand column, over the rows of the classes that use it."""
+
+
+@dataclass(frozen=True)
+class ResourceLoad:
+    """Demand on a pool or lock: mean units held without queueing, and the units there are."""
+
+    erlangs: float | None
+    capacity: int
+    utilization: float | None
+
+
+@dataclass(frozen=True)
+class OfferedLoad:
+    """What the requests ask for.
+
+    Attributes:
+        rate_rps: mean arrival rate; None for a closed workload, or a trace that was not read.
+        peak_rate_rps: highest rate of a ramp, of steps or of bursts; else the mean rate.
+        bound_rps: no scheduler can complete more than this for long (asymptotic bounds: cores / CPU
+            demand, capacity / holding time and, closed, users / (think time + demand)).
+        cpu_cores: cores that the requests' own code keeps busy on average.
+        cpu_utilization: that over the host's cores.
+        resources: per resource, and per lock as "lock:NAME".
+        classes: mean demands per class.
+        schedulers: per scheduler, what it must hold while it serves.
+        warnings: sentences about what cannot keep up, can deadlock or has no effect.
+    """
+
+    rate_rps: float | None
+    peak_rate_rps: float | None
+    bound_rps: float | None
+    cpu_cores: float | None
+    cpu_utilization: float | None
+    resources: Mapping[str, ResourceLoad]
+    classes: Mapping[str, ClassDemand]
+    schedulers: Mapping[str, PlaceLoad]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The "offered" part of a result document."""
+        return {
+            "rate_rps": self.rate_rps,
+            "cpu_cores": self.cpu_cores,
+            "cpu_utilization": self.cpu_utilization,
+            "resources": {name: asdict(load) for name, load in self.resources.items()},
+            "classes": {name: demand.to_dict() for name, demand in self.classes.items()},
+        }
+
+
+def offered_load(
+    scenario: Scenario,
+    trace_stats: TraceStats | None = None,
+    class_shares: Mapping[str, float] | None = None,
+) -> OfferedLoad:
+    """Offered load of a scenario.
+
+    Args:
+        scenario: the scenario.
+        trace_stats: for replayed arrivals; without it, what depends on the trace is None.
+        class_shares: share of each class in a trace that names classes; else the weights count.
+    """
+    rate = mean_rate_rps(scenario.arrivals, scenario.duration_s)
+    if isinstance(scenario.arrivals, Trace) and trace_stats is not None:
+        rate = trace_stats.replayed / scenario.duration_s
+    peak = peak_rate_rps(scenario.arrivals, scenario.duration_s) or rate
+    mix = _mix(scenario, rate, trace_stats.mean_s if trace_stats else {}, class_shares)
+    demands = list(mix.values())
+    cpu_s = mixed(demands, lambda demand: demand.cpu_s)
+    cpu = _load(rate, cpu_s, scenario.host.cores)
+    units = {name: resource.capacity for name, resource in scenario.resources.items()}
+    units |= {key: 1 for demand in demands for key in demand.holding_s if key.startswith(LOCK)}
+    holding = {key: _held(demands, key) for key in units}
+    resources = {key: _load(rate, holding[key], count) for key, count in units.items()}
+    places = {s.name: place_of(s, demands, scenario.host.cores, rate) for s in scenario.schedulers}
+    limits = [scenario.host.cores / cpu_s if cpu_s else math.inf]
+    limits += [count / holding[key] for key, count in units.items() if holding[key]]
+    limits += _population_bound(scenario, demands)
+    limits = [limit for limit in limits if math.isfinite(limit)]
+    stretch = peak / rate if rate and peak else 1.0
+    return OfferedLoad(
+        rate_rps=rate,
+        peak_rate_rps=peak,
+        bound_rps=min(limits, default=None),
+        cpu_cores=cpu.erlangs,
+        cpu_utilization=cpu.utilization,
+        resources=resources,
+        classes=mix,
+        schedulers=places,
+        warnings=(
+            *_overload("host", "cores", cpu.erlangs, cpu.capacity, stretch),
+            *(w for k, r in resources.items() for w in _pool_overload(k, r, stretch)),
+            *(w for n, p in places.items() for w in _place_overload(n, p, stretch)),
+            *_no_effect(scenario, mix),
+            *_pool_deadlocks(scenario),
+            *_pinned_deadlocks(scenario),
+        ),
+    )
+
+
+def _mix(
+    scenario: Scenario,
+    rate: float | None,
+    columns: Mapping[str, float | None],
+    shares: Mapping[str, float] | None,
+) -> dict[str, ClassDemand]:
+    total = sum(request.weight for request in scenario.classes)
+    return {
+        request.name: class_demand(
+            request,
+            request.weight / total if shares is None else shares.get(request.name, 0.0),
+            rate,
+            columns,
+        )
+        for request in scenario.classes
+    }
+
+
+def _held(demands: Sequence[ClassDemand], key: str) -> float:
+    return mixed(demands, lambda demand: demand.holding_s.get(key, 0.0))
+
+
+def _load(rate: float | None, mean_s: float, capacity: int) -> ResourceLoad:
+    erlangs = None if rate is None else known(rate * mean_s)
+    return ResourceLoad(erlangs, capacity, None if erlangs is None else erlangs / capacity)
+
+
+def _population_bound(scenario: Scenario, demands: Sequence[ClassDemand]) -> list[float]:
+    """Closed workloads: users / (think time + demand), the light-load asymptote."""
+    if not isinstance(scenario.arrivals, Closed):
+        return []
+    cycle = mean_of(scenario.arrivals.think, {}) + mixed(demands, lambda demand: demand.total_s)
+    return [scenario.arrivals.users / cycle] if cycle else []
+
+
+def _overload(
+    who: str, unit: str, offered: float | None, available: int, stretch: float
+) -> Iterator[str]:
+    """The sentence for more work than places, on average or only at the peak rate."""
+    if offered is None:
+        return
+    if offered >= available:
+        work = f"offered {offered:.3g} {unit} of work, {available} available"
+        yield f"{who}: {work}: it cannot keep up"
+    elif offered * stretch >= available:
+        yield (
+            f"{who}: at the peak rate {offered * stretch:.3g} {unit} of work, {available} "
+            "available: a backlog builds up until the rate falls"
+        )
+
+
+def _pool_overload(key: str, load: ResourceLoad, stretch: float) -> Iterator[str]:
+    unit = "holders" if key.startswith(LOCK) else "units"
+    yield from _overload(label(key), unit, load.erlangs, load.capacity, stretch)
+
+
+def _place_overload(name: str, place: PlaceLoad, stretch: float) -> Iterator[str]:
+    yield from _overload(f'scheduler "{name}"', place.unit, place.offered, place.available, stretch)
+
+
+def _no_effect(scenario: Scenario, mix: Mapping[str, ClassDemand]) -> Iterator[str]:
+    used = {key for demand in mix.values() for key in demand.holding_s}
+    for name in scenario.resources:
+        if name not in used:
+            yield f"{label(name)}: no request uses it"
+    for request in scenario.classes:
+        sentence = short_timeout(request, mix[request.name])
+        if sentence is not None:
+            yield sentence
+
+
+def _pool_deadlocks(scenario: Scenario) -> Iterator[str]:
+    """Circular waits that need every unit of a pool to be taken, so they are possible, not sure."""
+    holds = [hold for i, c in enumerate(scenario.classes) for hold in holds_of(c, i)]
+    capacities = {name: resource.capacity for name, resource in scenario.resources.items()}
+    for cycle in circular_waits(holds, capacities, exclusive_only=False):
+        yield f"can deadlock when full: {describe(cycle)}"
+
+
+def _pinned_deadlocks(scenario: Scenario) -> Iterator[str]:
+    """Carriers that wait for something whose holder needs a carrier to give it back.
+
+    Before JDK 24 a virtual thread that waits inside a synchronized lock keeps its carrier, and so
+    do those that wait for that lock. If the holder of what it waits for has left its carrier, and
+    every carrier waits like this, nothing moves again (github.com/brettwooldridge/HikariCP/2151).
+    """
+    holds = [hold for i, c in enumerate(scenario.classes) for hold in holds_of(c, i)]
+    monitors = {hold.key for hold in holds if hold.lock_kind == "synchronized"}
+    pinned = {h.key: h for h in holds if h.key not in monitors and monitors & {*h.held}}
+    free = {h.key: h for h in holds if not monitors & {*h.held}}
+    for spec in scenario.schedulers:
+        if not isinstance(spec, VirtualThreadSpec) or spec.jdk >= 24:
+            continue
+        for key in sorted(pinned.keys() & free.keys()):
+            yield (
+                f'scheduler "{spec.name}": on JDK {spec.jdk}, class "{pinned[key].class_name}" '
+                f"waits for {label(key)} inside a synchronized lock and keeps its carrier, while "
+                f'class "{free[key].class_name}" needs a carrier to give it back: when all '
+                "carriers wait, nothing moves again"
+            )

@@ -1,0 +1,286 @@
+"""A pool of OS threads: one request at a time per thread, whatever the request waits for.
+
+Follows ``java.util.concurrent.ThreadPoolExecutor`` (``execute``, ``getTask``,
+``processWorkerExit``) and Tomcat's ``TaskQueue``/``ThreadPoolExecutor``; the two differ in
+admission only (:mod:`simsched.schedulers.pool_policies`).
+
+- One queue, first in, first out. Idle threads wait on it in the order in which they became idle.
+- Putting a task into the queue signals the longest idle thread, which then needs a core to look
+  into the queue. A busy thread that ends its task in the meantime takes the queue's head without
+  asking: the woken one finds nothing and waits again. That is how the JDK's queue behaves.
+- A blocked thread keeps its place in the pool: I/O, sleeps, and waits for connections or locks all
+  hold it. The operating system shares the cores among the threads that are runnable.
+- A pool does not know time-outs. A thread in a blocking call stays there until the call returns;
+  only then is a cancelled request dropped. One that is still queued is dropped when a thread
+  takes it.
+
+Threads of a runtime with a global lock would take it around each burst in ``_burst``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from simpy.events import Event
+
+from simsched.schedulers.base import Scheduler
+from simsched.schedulers.pool_policies import JdkPolicy, Policy, TomcatPolicy
+from simsched.sim.clock import DISPATCH, IO_DONE, Call, Process
+from simsched.sim.task import BLOCKING, CPU, GIL, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
+from simsched.workload import program as op_code
+
+if TYPE_CHECKING:
+    from simsched.scenario import ThreadPoolSpec
+    from simsched.sim.machine import Machine
+
+
+class PoolThread:
+    """A thread of the pool, and what it waits on while idle."""
+
+    __slots__ = ("exits", "given", "idle_since_s", "thread", "timer", "token")  # fmt: skip
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self.thread = machine.host.thread(name)
+        self.token: Event | None = None
+        self.given: Task | None = None  # handed over directly, past the queue
+        self.exits = False
+        self.idle_since_s = 0.0
+        self.timer: Call | None = None
+
+
+class ThreadPool(Scheduler):
+    """Threads, the queue before them, and the submitter that fills it."""
+
+    kind: ClassVar[str] = "thread_pool"
+
+    def __init__(self, machine: Machine, spec: ThreadPoolSpec) -> None:
+        super().__init__(machine, spec)
+        self.policy: Policy = TomcatPolicy(spec) if spec.policy == "tomcat" else JdkPolicy(spec)
+        self.queue: deque[Task] = deque()
+        self.idle: deque[PoolThread] = deque()
+        self.size = 0
+        self.submitted = 0  # tasks queued or running
+        self.submitter = PoolThread(machine, "submitter")
+        self.submitter_runs = False
+        self.backlog: deque[Task] = deque()  # arrivals while the submitter runs a task itself
+        self._created = 0
+
+    @property
+    def worker_limit(self) -> int | None:
+        return self.policy.limit
+
+    @property
+    def worker_noun(self) -> str:
+        return "threads"
+
+    def held_phases(self) -> frozenset[int]:
+        return frozenset({RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD})
+
+    def start(self) -> None:
+        for _ in range(self.policy.prestarted):
+            self.add_thread(None, started=True)
+
+    # -- admission ---------------------------------------------------------------------------
+
+    def submit(self, task: Task) -> None:
+        if self.submitter_runs:
+            self.backlog.append(task)
+            return
+        if self.policy.execute(self, task) is not None:
+            self.submitter_runs = True
+            self.clock.process(self._caller_runs(task))
+
+    def add_thread(self, first: Task | None, *, started: bool = False) -> None:
+        """Start a thread, with its first task if it was made for one."""
+        self._created += 1
+        self.size += 1
+        self.observers.threads(self.clock.now, 1)
+        pool_thread = PoolThread(self.machine, f"thread-{self._created}")
+        if first is not None:
+            self.submitted += 1
+        self.clock.process(self._work(pool_thread, first, started))
+
+    def enqueue(self, task: Task) -> None:
+        """Put a task at the tail of the queue and signal the longest idle thread."""
+        self.submitted += 1
+        self.queue.append(task)
+        if self.detailed:
+            self.observers.queued(self.clock.now, task, "pool")
+        if self.idle:
+            self._signal(self.idle.popleft())
+
+    def hand_over(self, task: Task) -> None:
+        """Give a task to the longest idle thread directly."""
+        self.submitted += 1
+        pool_thread = self.idle.popleft()
+        pool_thread.given = task
+        self._signal(pool_thread)
+
+    def take(self) -> Task:
+        """The head of the queue."""
+        task = self.queue.popleft()
+        if self.detailed:
+            self.observers.dequeued(self.clock.now, task, "pool")
+        return task
+
+    def reject(self, task: Task) -> None:
+        """Refuse a task."""
+        self.clients.rejected(task)
+
+    def _caller_runs(self, task: Task | None) -> Process:
+        """CallerRunsPolicy: the submitter runs the task, and what arrives meanwhile waits."""
+        while task is not None:
+            self.submitted += 1
+            yield from self._carry(self.submitter, task)
+            task = None
+            while self.backlog and task is None:
+                task = self.policy.execute(self, self.backlog.popleft())
+        self.submitter.thread.sleep()
+        self.submitter_runs = False
+
+    def cancel(self, task: Task) -> None:
+        """Nothing in the pool hears of it: the thread will notice when its call returns."""
+
+    # -- a thread's life ---------------------------------------------------------------------
+
+    def _work(self, mine: PoolThread, task: Task | None, started: bool) -> Process:
+        clock, thread = self.clock, mine.thread
+        if not started:
+            wait = thread.run(self.spec.thread_create_s)
+            if wait is not None:
+                yield wait
+            self._book_start(mine, task, self.spec.thread_create_s)
+        busy = False
+        while True:
+            if task is None:
+                if clock.settling():
+                    yield clock.settle()
+                if self.queue:
+                    task = self.take()
+            if task is not None:
+                if not busy:
+                    busy = True
+                    self.observers.busy(clock.now, thread.name, 1)
+                yield from self._carry(mine, task)
+                task = None
+                continue
+            if busy:
+                busy = False
+                self.observers.busy(clock.now, thread.name, -1)
+            yield self._await_signal(mine)
+            if mine.exits:
+                thread.sleep()
+                return
+            task, mine.given = mine.given, None
+            if task is None and self.queue:
+                task = self.take()
+            self._book_start(mine, task, 0.0)
+
+    def _book_start(self, mine: PoolThread, task: Task | None, overhead_s: float) -> None:
+        """Of a task's wait for its thread, tell apart what was overhead and what was queueing."""
+        thread, now = mine.thread, self.clock.now
+        if task is not None:
+            # The task may have come while the thread was already waking up for another one.
+            waited_s = now - task.since_s
+            thread.cost_s = min(thread.cost_s, max(0.0, waited_s - overhead_s))
+            thread.waited_s = min(thread.waited_s, max(0.0, waited_s - overhead_s - thread.cost_s))
+            self.observers.worked(now, task, overhead_s, thread)
+        elif overhead_s:
+            self.observers.overhead(now, overhead_s)
+
+    def _await_signal(self, mine: PoolThread) -> Event:
+        mine.thread.sleep()
+        mine.token = token = self.clock.event()
+        mine.idle_since_s = self.clock.now
+        self.idle.append(mine)
+        if mine.timer is None:
+            due_s = mine.idle_since_s + self.policy.keep_alive_s
+            mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
+        return token
+
+    def _signal(self, pool_thread: PoolThread) -> None:
+        token, pool_thread.token = pool_thread.token, None
+        assert token is not None
+        pool_thread.thread.wake_with(token)
+
+    def _keep_alive_ends(self, call: Call) -> None:
+        """One timer per thread, set anew only when it fires: idle periods are short and many."""
+        mine: PoolThread = call.arg
+        mine.timer = None
+        if mine.token is None:
+            return  # it is busy; its next wait sets a timer
+        due_s = mine.idle_since_s + self.policy.keep_alive_s
+        if due_s > self.clock.now:
+            mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
+        elif self.policy.may_exit(self):
+            self.idle.remove(mine)
+            self.size -= 1
+            self.observers.threads(self.clock.now, -1)
+            mine.exits = True
+            self._signal(mine)
+        else:
+            # The thread waits on untimed, until the pool has grown above its core again.
+            mine.idle_since_s = self.clock.now
+            due_s = self.clock.now + max(self.policy.keep_alive_s, 1e-3)
+            mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
+
+    # -- carrying a task ---------------------------------------------------------------------
+
+    def _carry(self, mine: PoolThread, task: Task) -> Process:
+        """Run a task from its first step to its last on one thread."""
+        clock, thread, observers = self.clock, mine.thread, self.observers
+        self.enter(task, CPU)
+        owed_s: float = self.spec.dispatch_s
+        ops = task.ops
+        while task.pc < len(ops) and not task.cancelled:
+            op = ops[task.pc]
+            if self.detailed:
+                observers.step_started(clock.now, task)
+            if op.code == op_code.CPU:
+                wait = thread.run(owed_s + task.demands[op.slot], task.index)
+                if wait is not None:
+                    yield wait
+                observers.worked(clock.now, task, owed_s, thread)
+                owed_s = 0.0
+            else:
+                if owed_s or thread.core is None:
+                    wait = thread.run(owed_s, task.index)
+                    if wait is not None:
+                        yield wait
+                    observers.worked(clock.now, task, owed_s, thread)
+                    owed_s = 0.0
+                if op.code == op_code.RELEASE:
+                    heir = self.release(task, op)
+                    if heir is not None:
+                        self._grant(heir)
+                elif op.code != op_code.ACQUIRE:
+                    self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
+                    thread.sleep()
+                    until_s = clock.now + task.demands[op.slot]
+                    yield clock.event_at(until_s, IO_DONE | task.index)
+                    self.enter(task, CPU)
+                elif not self.resources[op.arg].acquire(task):
+                    self.enter(task, self.resources[op.arg].phase)
+                    thread.sleep()
+                    task.wake = clock.event()
+                    yield task.wake
+                    self.enter(task, CPU)
+            self.step_done(task)
+        if owed_s or thread.core is None:
+            wait = thread.run(owed_s, task.index)
+            if wait is not None:
+                yield wait
+            observers.worked(clock.now, task, owed_s, thread)
+        self.submitted -= 1
+        if task.cancelled:
+            for heir in self.drop_held(task):
+                self._grant(heir)
+            self.clients.abandoned(task)
+        else:
+            self.clients.completed(task)
+
+    def _grant(self, heir: Task) -> None:
+        assert heir.wake is not None
+        self.clock.wake(heir.wake)
+        heir.wake = None

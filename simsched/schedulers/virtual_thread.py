@@ -1,0 +1,294 @@
+"""Virtual threads: mounted on a few carrier threads, unmounted while they wait.
+
+Follows JDK 21 and 25 ``java.lang.VirtualThread`` and ``java.util.concurrent.ForkJoinPool`` in FIFO
+mode (:mod:`simsched.schedulers.fork_join` holds the pool's rules).
+
+- A started virtual thread goes to an external submission queue. One that is unparked by code on a
+  carrier goes to the tail of that carrier's queue; one unparked by another thread (timer, poller)
+  goes to an external queue.
+- A carrier takes a task, runs it until it parks, pins or ends, then drains its own queue first in,
+  first out, then looks around. There is *no time slicing*: a computing virtual thread keeps its
+  carrier, and the operating system's slices only stall it together with its carrier.
+- What a blocking call does depends on its kind and on the JDK: it unmounts, or it pins (the
+  carrier blocks with it), with or without a spare carrier in compensation.
+
+====================  =======================  =====================  ==============
+kind                  JDK 21, 22               JDK 23                 JDK 24, 25
+====================  =======================  =====================  ==============
+socket                unmounts                 unmounts               unmounts
+synchronized          pins                     pins                   unmounts
+file                  pins, compensated        pins                   pins
+native                pins                     pins                   pins
+====================  =======================  =====================  ==============
+
+Before JDK 24 anything that waits *inside* a ``synchronized`` lock pins as well, and so does waiting
+to enter one.
+
+I/O readiness: up to JDK 21 platform threads poll and unpark. Later the pollers are virtual threads
+themselves: a platform thread wakes the poller, which has to queue for a carrier, unparks its
+targets onto that carrier, yields, and polls again. So under load I/O waits for the queue twice.
+
+Interrupting a virtual thread wakes it from a park, not from a pinned call or from computing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from simsched.schedulers.base import Scheduler
+from simsched.schedulers.fork_join import Carrier, ForkJoin
+from simsched.schedulers.service_thread import ServiceThread
+from simsched.sim.clock import IO_DONE, Call, Process
+from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
+from simsched.workload import program as op_code
+
+if TYPE_CHECKING:
+    from simsched.scenario import VirtualThreadSpec
+    from simsched.sim.machine import Machine
+    from simsched.workload.program import Op
+
+UNMOUNTS, PINS, PINS_COMPENSATED = range(3)
+POLL_BATCH = 64  # events a virtual-thread poller takes at a time
+MOST_POLLERS = 32
+NEW, STARTED = range(2)
+
+
+def blocking_effect(kind: str, jdk: int) -> int:
+    """What a blocking call of this kind does to its carrier (table above)."""
+    if kind == "socket" or (kind == "synchronized" and jdk >= 24):
+        return UNMOUNTS
+    if kind == "file" and jdk <= 22:
+        return PINS_COMPENSATED
+    return PINS
+
+
+class SubPoller:
+    """A poller that is a virtual thread: targets whose I/O is ready, and whether it is parked."""
+
+    __slots__ = ("parked", "ready")
+
+    def __init__(self) -> None:
+        self.ready: deque[Task] = deque()
+        self.parked = True
+
+
+Item = Task | SubPoller
+
+
+class VirtualThread(Scheduler):
+    """The JDK's scheduler of virtual threads."""
+
+    kind: ClassVar[str] = "virtual_thread"
+
+    def __init__(self, machine: Machine, spec: VirtualThreadSpec) -> None:
+        super().__init__(machine, spec)
+        self.pool = ForkJoin(self, spec, machine)
+        self.monitors_pin = spec.jdk < 24
+        self.has_virtual_pollers = spec.jdk >= 22
+        n_pollers = min(1 << (machine.cores.bit_length() - 1), MOST_POLLERS)
+        self.pollers = [SubPoller() for _ in range(n_pollers)]
+        self.timer = ServiceThread(machine, "unparker", spec.switch_s, self._unpark_from_timer)
+        self.poller = ServiceThread(machine, "poller", spec.switch_s, self._io_ready)
+        self.unblocker = ServiceThread(machine, "unblocker", spec.switch_s, self._unblock)
+
+    @property
+    def worker_limit(self) -> int | None:
+        return self.pool.parallelism
+
+    @property
+    def worker_noun(self) -> str:
+        return "carriers"
+
+    def start(self) -> None:
+        for service in (self.timer, self.poller, self.unblocker):
+            service.start()
+
+    # -- becoming ready ----------------------------------------------------------------------
+
+    def submit(self, task: Task) -> None:
+        """A virtual thread is started for the request by a platform thread."""
+        task.stage = NEW
+        self.enter(task, RUN_QUEUE)
+        self.pool.push_external("acceptor", task)
+
+    def _io_done(self, call: Call) -> None:
+        task: Task = call.arg
+        task.wait = None
+        self.step_done(task)
+        self.enter(task, RUN_QUEUE)
+        self.poller.notify(task)
+
+    def _timer_fires(self, call: Call) -> None:
+        task: Task = call.arg
+        task.wait = None
+        self.step_done(task)
+        self.enter(task, RUN_QUEUE)
+        self.timer.notify(task)
+
+    def _unpark_from_timer(self, task: Task) -> None:
+        self.pool.push_external("timer", task)
+
+    def _unblock(self, task: Task) -> None:
+        self.pool.push_external("unblocker", task)
+
+    def _io_ready(self, task: Task) -> None:
+        """On the platform thread that polls: unpark the target, or wake its poller."""
+        if not self.has_virtual_pollers:
+            self.pool.push_external("poller", task)
+            return
+        sub = self.pollers[task.index % len(self.pollers)]
+        sub.ready.append(task)
+        if sub.parked:
+            sub.parked = False
+            self.pool.push_external("poller", sub)
+
+    def cancel(self, task: Task) -> None:
+        """``Thread.interrupt``: a parked virtual thread is unparked to notice."""
+        if task.wait is not None:
+            task.wait.cancel()
+            task.wait = None
+        else:
+            op = task.ops[task.pc] if task.pc < len(task.ops) else None
+            if op is None or op.code != op_code.ACQUIRE or task.wake is not None:
+                return
+            if not self.resources[op.arg].withdraw(task):
+                return
+        self.enter(task, RUN_QUEUE)
+        self.timer.notify(task)
+
+    # -- on a carrier ------------------------------------------------------------------------
+
+    def run_on(self, carrier: Carrier, item: Item) -> Process:
+        """What a carrier does with an item it took from a queue."""
+        if isinstance(item, SubPoller):
+            self._poll(carrier, item)
+        else:
+            yield from self._mounted(carrier, item)
+
+    def _poll(self, carrier: Carrier, sub: SubPoller) -> None:
+        """A poller's turn: unpark up to 64 targets onto this carrier and yield, or park."""
+        carrier.owed_s += self.spec.switch_s
+        if not sub.ready:
+            sub.parked = True
+            return
+        for _ in range(min(POLL_BATCH, len(sub.ready))):
+            self.pool.push_local(carrier, sub.ready.popleft())
+        self.pool.push_local(carrier, sub)
+
+    def _mounted(self, carrier: Carrier, task: Task) -> Process:
+        """Run a virtual thread until it unmounts or ends."""
+        clock = self.clock
+        carrier.owed_s += self.spec.switch_s
+        if task.stage == NEW:
+            task.stage = STARTED
+            carrier.owed_s += self.spec.create_s
+        self.enter(task, CPU)
+        ops = task.ops
+        while task.pc < len(ops):
+            op = ops[task.pc]
+            if op.code == op_code.CPU and not task.cancelled:
+                if self.detailed:
+                    self.observers.step_started(clock.now, task)
+                yield from self._burst(carrier, task, task.demands[op.slot])
+                self.step_done(task)
+                continue
+            if carrier.owed_s or carrier.thread.core is None:
+                yield from self._burst(carrier, task, 0.0)
+            if task.cancelled:
+                break
+            if self.detailed:
+                self.observers.step_started(clock.now, task)
+            if op.code == op_code.RELEASE:
+                if op.kind == "synchronized" and self.monitors_pin:
+                    task.pins -= 1
+                self._grant(self.release(task, op), carrier)
+            elif op.code == op_code.ACQUIRE:
+                if not self.resources[op.arg].acquire(task):
+                    self.enter(task, self.resources[op.arg].phase)
+                    if not self._pins_while_acquiring(task, op):
+                        return
+                    yield from self._pinned_wait(carrier, task)
+                if op.kind == "synchronized" and self.monitors_pin:
+                    task.pins += 1
+            else:
+                effect = self._waiting_effect(task, op)
+                if effect == UNMOUNTS:
+                    self._park(task, op)
+                    return
+                yield from self._pinned_call(carrier, task, op, effect == PINS_COMPENSATED)
+            self.step_done(task)
+        if carrier.owed_s or carrier.thread.core is None:
+            yield from self._burst(carrier, task, 0.0)
+        self._finish(carrier, task)
+
+    def _burst(self, carrier: Carrier, task: Task, demand_s: float) -> Process:
+        owed_s, carrier.owed_s = carrier.owed_s, 0.0
+        wait = carrier.thread.run(owed_s + demand_s, task.index)
+        if wait is not None:
+            yield wait
+        self.observers.worked(self.clock.now, task, owed_s, carrier.thread)
+
+    def _waiting_effect(self, task: Task, op: Op) -> int:
+        effect = (
+            blocking_effect(op.kind, self.spec.jdk) if op.code == op_code.BLOCKING else UNMOUNTS
+        )
+        if task.pins and effect == UNMOUNTS:
+            return PINS  # it waits while it holds a monitor
+        return effect
+
+    def _pins_while_acquiring(self, task: Task, op: Op) -> bool:
+        return bool(task.pins) or (op.kind == "synchronized" and self.monitors_pin)
+
+    def _park(self, task: Task, op: Op) -> None:
+        self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
+        done = self._timer_fires if op.code == op_code.SLEEP else self._io_done
+        self.after(task.demands[op.slot], task, done)
+
+    def _pinned_call(self, carrier: Carrier, task: Task, op: Op, compensated: bool) -> Process:
+        """The carrier blocks together with the virtual thread."""
+        clock = self.clock
+        seconds = task.demands[op.slot]
+        self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
+        carrier.thread.sleep()
+        active_again = self.pool.compensate() if compensated else False
+        self.observers.counted("pinned_calls", 1)
+        yield clock.event_at(clock.now + seconds, IO_DONE | task.index)
+        self.observers.spent("pinned_s", seconds)
+        if active_again:
+            self.pool.active += 1
+        self.enter(task, CPU)
+
+    def _pinned_wait(self, carrier: Carrier, task: Task) -> Process:
+        """Wait for a permit with the carrier blocked."""
+        since_s = self.clock.now
+        carrier.thread.sleep()
+        self.observers.counted("pinned_calls", 1)
+        task.wake = self.clock.event()
+        yield task.wake
+        self.observers.spent("pinned_s", self.clock.now - since_s)
+        self.enter(task, CPU)
+
+    def _grant(self, heir: Task | None, carrier: Carrier) -> None:
+        """Pass a permit on: the heir's carrier wakes, or the heir is unparked."""
+        if heir is None:
+            return
+        if heir.wake is not None:
+            self.clock.wake(heir.wake)
+            heir.wake = None
+            return
+        op = heir.ops[heir.pc]
+        self.step_done(heir)
+        self.enter(heir, RUN_QUEUE)
+        if op.kind == "synchronized":
+            self.unblocker.notify(heir)
+        else:
+            self.pool.push_local(carrier, heir)
+
+    def _finish(self, carrier: Carrier, task: Task) -> None:
+        if task.cancelled:
+            for heir in self.drop_held(task):
+                self._grant(heir, carrier)
+            self.clients.abandoned(task)
+        else:
+            self.clients.completed(task)

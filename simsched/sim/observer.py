@@ -1,0 +1,134 @@
+"""The observer protocol: schedulers emit, observers judge.
+
+A scheduler computes no statistic. It tells what happens through :class:`Observers`, a hub that
+passes each event to the observers that care about it. An event nobody listens to costs one call of
+an empty function; with one listener the hub *is* that listener's bound method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simsched.sim.host import OsThread
+    from simsched.sim.task import Task
+
+
+class Observer:
+    """Does nothing; override the events you need. All times are simulated seconds."""
+
+    def arrived(self, now: float, task: Task) -> None:
+        """A request arrives (its first attempt)."""
+
+    def entered(self, now: float, task: Task, phase: int) -> None:
+        """The task goes from its present part of the breakdown (``task.phase``) to ``phase``."""
+
+    def worked(self, now: float, task: Task, overhead_s: float, thread: OsThread) -> None:
+        """A run of ``thread`` for ``task`` has ended.
+
+        Of its time ``overhead_s`` went to the runtime, ``thread.cost_s`` to the kernel (switches,
+        wake-ups), and for ``thread.waited_s`` there was no core.
+        """
+
+    def retried(self, now: float, task: Task, again: Task) -> None:
+        """The client will send the request once more, as ``again``, after its back-off."""
+
+    def resent(self, now: float, task: Task) -> None:
+        """The back-off is over and the attempt is sent."""
+
+    def ended(self, now: float, task: Task, outcome: int) -> None:
+        """The request has its terminal outcome, once per request."""
+
+    def released(self, now: float, task: Task) -> None:
+        """A cancelled attempt, of which the client expects nothing any more, has let go of all."""
+
+    def queued(self, now: float, task: Task, queue: str) -> None:
+        """The task was put at the tail of a queue that promises first come, first served."""
+
+    def dequeued(self, now: float, task: Task, queue: str) -> None:
+        """The task was taken from the head of that queue."""
+
+    def step_started(self, now: float, task: Task) -> None:
+        """The task begins the step ``task.pc``."""
+
+    def step_ended(self, now: float, task: Task) -> None:
+        """The task has completed the step ``task.pc``."""
+
+    def on_core(self, now: float, core: int, thread: OsThread) -> None:
+        """A thread gets a core (``now`` may lie ahead by a wake-up latency)."""
+
+    def off_core(self, now: float, core: int, thread: OsThread) -> None:
+        """A thread leaves a core."""
+
+    def core_queue(self, now: float, change: int) -> None:
+        """The number of runnable threads without a core changes."""
+
+    def busy(self, now: float, worker: str, change: int) -> None:
+        """A worker starts (+1) or stops (-1) carrying tasks."""
+
+    def threads(self, now: float, change: int) -> None:
+        """The number of OS threads of the runtime changes."""
+
+    def overhead(self, now: float, seconds: float) -> None:
+        """CPU time goes to the runtime or the kernel instead of to requests."""
+
+    def resource(self, now: float, name: str, change: int) -> None:
+        """Permits of a resource are taken (+) or given back (-)."""
+
+    def resource_waited(self, now: float, name: str, seconds: float) -> None:
+        """A task got a permit after waiting ``seconds`` (0 without a wait)."""
+
+    def counted(self, name: str, n: int) -> None:
+        """Something the runtime counts has happened ``n`` times."""
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Something the runtime clocks took ``seconds``."""
+
+    def stalled(self, start_s: float, seconds: float) -> None:
+        """The loop was away from its poll for ``seconds``."""
+
+    def idle_while_waiting(self, now: float, waiting: int, idle: int, where: str) -> None:
+        """A scheduler's own view at the end of a decision: tasks wait and workers idle."""
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def _fan_out(methods: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    def call_all(*args: Any) -> None:
+        for method in methods:
+            method(*args)
+
+    return call_all
+
+
+EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
+
+
+DETAILS = ("queued", "dequeued", "step_started", "step_ended")
+
+
+class Observers(Observer):
+    """The hub. Its methods are replaced per instance by what the observers need.
+
+    ``detailed`` tells whether anybody listens to the events in ``DETAILS``; schedulers skip those
+    otherwise, because they would be a third of all calls.
+    """
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        for name in EVENTS:
+            listeners = [
+                getattr(observer, name)
+                for observer in observers
+                if getattr(type(observer), name) is not getattr(Observer, name)
+            ]
+            if not listeners:
+                hook: Callable[..., None] = _nothing
+            elif len(listeners) == 1:
+                hook = listeners[0]
+            else:
+                hook = _fan_out(listeners)
+            setattr(self, name, hook)
+        self.detailed = any(getattr(self, name) is not _nothing for name in DETAILS)

@@ -1,0 +1,130 @@
+"""What holds the scheduler back: the busiest of its cores, workers and resources, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from simsched.observe.record import RunRecord
+from simsched.stats.window import Window, time_mean
+from simsched.stats.wording import duration, number, percent
+
+SHORT: Final = 0.7
+"""Utilisation from which something counts as short."""
+TIE: Final = 0.05
+"""Difference of utilisations that does not tell which of two is the cause."""
+LOCK: Final = "lock:"
+"""What the names of locks begin with among the resources."""
+
+NOUNS: Final = {
+    "thread_pool": "threads",
+    "event_loop": "the loop",
+    "goroutine": "Ps",
+    "virtual_thread": "carriers",
+}
+STATES: Final = {
+    "cpu": "running",
+    "run_queue": "waiting for a core",
+    "io": "waiting on io",
+    "sleep": "sleeping",
+    "blocking": "in blocking calls",
+    "resource": "waiting for a resource",
+    "lock": "waiting for a lock",
+    "gil": "waiting for the GIL",
+    "overhead": "on the runtime's own work",
+}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    utilization: float
+    rank: int
+    """Which of two equally busy ones is the cause: those that wait for another come last."""
+    sentence: str
+
+
+def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> str:
+    """The sentence that names what binds.
+
+    Args:
+        records: replications of one scheduler.
+        kind: the scheduler's kind.
+        cores: cores of the host.
+        cut_s: end of the warm-up.
+    """
+    candidates = [*_resources(records), *_workers(records, kind, cores, cut_s)]
+    if kind != "event_loop":
+        candidates.append(_cores(records, cores, cut_s))
+    highest = max(candidate.utilization for candidate in candidates)
+    close = [c for c in candidates if c.utilization >= highest - TIE]
+    found = min(close, key=lambda c: (c.rank, -c.utilization))
+    if found.utilization >= SHORT:
+        return found.sentence
+    busiest = max(candidates, key=lambda c: c.utilization)
+    return f"nothing is short: {busiest.sentence}"
+
+
+def _mean(records: Sequence[RunRecord], series: str, cut_s: float) -> float:
+    return float(np.mean([time_mean(r, series, Window(cut_s, r.duration_s)) for r in records]))
+
+
+def _cores(records: Sequence[RunRecord], cores: int, cut_s: float) -> _Candidate:
+    busy = _mean(records, "busy_cores", cut_s)
+    share = busy / cores
+    if cores == 1:
+        text = f"the core is busy {percent(share)} of the time"
+    else:
+        text = f"the cores are busy {percent(share)} of the time ({number(busy)} of {cores})"
+    return _Candidate(share, 1, text)
+
+
+def _workers(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> list[_Candidate]:
+    limit = records[0].worker_limit
+    if not limit:
+        return []
+    busy = _mean(records, "busy_workers", cut_s)
+    share = busy / limit
+    if kind == "event_loop":
+        return [
+            _Candidate(share, 1, f"the loop is busy {percent(share)} of the time{_on(records)}")
+        ]
+    noun = NOUNS.get(kind, "workers")
+    text = f"{number(busy)} of {limit} {noun} are taken on average ({percent(share)})"
+    # Fewer workers than cores: they are the cause, where both are as busy as they can be.
+    return [_Candidate(share, 2 if limit >= cores else 0, text + _on(records))]
+
+
+def _on(records: Sequence[RunRecord]) -> str:
+    """What the taken workers do most, unless it is what they are for."""
+    times: dict[str, float] = {}
+    for record in records:
+        for state, seconds in record.worker_time_s.items():
+            if state != "idle":
+                times[state] = times.get(state, 0.0) + seconds
+    total = sum(times.values())
+    if total <= 0:
+        return ""
+    state = max(times, key=lambda name: times[name])
+    if state == "cpu":
+        return ""
+    return f", {percent(times[state] / total)} of that {STATES.get(state, state)}"
+
+
+def _resources(records: Sequence[RunRecord]) -> list[_Candidate]:
+    found = []
+    for name in sorted({name for record in records for name in record.waits}):
+        uses = [record.waits[name] for record in records if name in record.waits]
+        share = float(np.mean([use["utilization"] for use in uses]))
+        wait = float(np.mean([use["wait_s_mean"] for use in uses]))
+        capacity = uses[0]["capacity"]
+        if name.startswith(LOCK):
+            text = f"the lock {name.removeprefix(LOCK)} is held {percent(share)} of the time"
+            text += f": requests wait {duration(wait)} for it"
+        else:
+            text = f"{name}: {number(share * capacity)} of {capacity} are taken on average "
+            text += f"({percent(share)}): requests wait {duration(wait)} for one"
+        found.append(_Candidate(share, 0, text))
+    return found

@@ -1,0 +1,119 @@
+"""The sentence that names what binds, and the words that numbers get."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simsched.observe.record import RunRecord
+from simsched.stats.binding import binding
+from simsched.stats.wording import duration, number, percent, size
+
+from .queues import BINS, record_from
+
+
+def record(
+    *,
+    cores: float = 0.0,
+    workers: float = 0.0,
+    limit: int | None = None,
+    times: dict[str, float] | None = None,
+    **resources: tuple[int, float, float],
+) -> RunRecord:
+    """A record without requests: busy cores, busy workers, and (capacity, use, wait) each."""
+    made = record_from(np.empty(0), np.empty(0), np.empty(0), 10.0)
+    made.series["busy_cores"] = np.full(BINS, cores)
+    made.series["busy_workers"] = np.full(BINS, workers)
+    made.worker_limit = limit
+    made.worker_time_s = times or {}
+    made.waits = {
+        name.replace("lock_", "lock:"): {
+            "capacity": capacity,
+            "utilization": use,
+            "wait_s_mean": wait,
+            "acquisitions": 100,
+        }
+        for name, (capacity, use, wait) in resources.items()
+    }
+    return made
+
+
+def test_threads_that_are_all_taken_by_io_bind() -> None:
+    times = {"io": 93.0, "cpu": 7.0, "idle": 50.0}
+    made = record(cores=0.8, workers=198.0, limit=200, times=times)
+    assert binding([made], "thread_pool", 4, 0.0) == (
+        "198 of 200 threads are taken on average (99 %), 93 % of that waiting on io"
+    )
+
+
+def test_the_resource_that_threads_wait_for_binds_rather_than_the_threads() -> None:
+    made = record(
+        workers=199.0, limit=200, times={"resource": 90.0, "io": 10.0}, db=(20, 0.99, 0.812)
+    )
+    assert binding([made], "thread_pool", 4, 0.0) == (
+        "db: 19.8 of 20 are taken on average (99 %): requests wait 812 ms for one"
+    )
+
+
+def test_the_cores_that_threads_wait_for_bind_rather_than_the_threads() -> None:
+    made = record(cores=3.9, workers=200.0, limit=200, times={"run_queue": 90.0, "cpu": 10.0})
+    assert binding([made], "thread_pool", 4, 0.0) == (
+        "the cores are busy 98 % of the time (3.9 of 4)"
+    )
+
+
+def test_fewer_ps_than_cores_bind() -> None:
+    made = record(cores=1.9, workers=1.95, limit=2, times={"cpu": 1.0})
+    assert binding([made], "goroutine", 8, 0.0) == "1.95 of 2 Ps are taken on average (98 %)"
+
+
+def test_a_loop_is_one_core_at_most_so_the_loop_is_named() -> None:
+    made = record(cores=0.61, workers=0.91, limit=1, times={"blocking": 3.0, "cpu": 1.0})
+    assert binding([made], "event_loop", 8, 0.0) == (
+        "the loop is busy 91 % of the time, 75 % of that in blocking calls"
+    )
+
+
+def test_a_lock_is_called_a_lock() -> None:
+    made = record(cores=0.5, workers=1.0, limit=4, lock_cache=(1, 0.97, 0.012))
+    assert binding([made], "virtual_thread", 4, 0.0) == (
+        "the lock cache is held 97 % of the time: requests wait 12 ms for it"
+    )
+
+
+def test_nothing_is_short_on_an_idle_machine() -> None:
+    made = record(cores=0.92, workers=10.0, limit=200)
+    assert binding([made], "thread_pool", 4, 0.0) == (
+        "nothing is short: the cores are busy 23 % of the time (0.92 of 4)"
+    )
+
+
+def test_only_the_measured_window_counts() -> None:
+    made = record(workers=1.0, limit=200)
+    made.series["busy_cores"] = np.where(np.arange(BINS) < BINS / 2, 0.0, 0.9)
+    assert binding([made], "thread_pool", 1, 5.0) == "the core is busy 90 % of the time"
+
+
+def test_means_are_over_replications() -> None:
+    made = [record(cores=0.8), record(cores=1.0)]
+    assert binding(made, "goroutine", 1, 0.0) == "the core is busy 90 % of the time"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1234.5, "1234"), (12.34, "12.3"), (0.01234, "0.0123"), (5.0, "5"), (99.96, "100")],
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_units_suit_the_size() -> None:
+    assert [duration(x) for x in (90.0, 1.5, 0.812, 4e-5, 0.0)] == [
+        "90 s",
+        "1.5 s",
+        "812 ms",
+        "40 us",
+        "0 s",
+    ]
+    assert [percent(x) for x in (0.126, 0.012, 0.0)] == ["13 %", "1.2 %", "0 %"]
+    assert [size(x) for x in (512, 1536, 5 * 2**30)] == ["512 B", "1.5 KiB", "5 GiB"]
