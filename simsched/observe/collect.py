@@ -50,7 +50,7 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         workers_max=workers_max,
         worker_limit=run.scheduler.worker_limit,
         totals={
-            "busy_core_s": ledger.busy_core_s,
+            "busy_core_s": float(integral(*ledger.core_log.sorted(), np.array([end_s]))[0]),
             "overhead_core_s": sum(ledger.overhead_bins),
             "late_cpu_s": ledger.late_cpu_s,
         },
@@ -71,12 +71,21 @@ def _series(
         "in_system": binned_mean(*in_system, edges),
         "queued": binned_mean(*ledger.queued_log.sorted(), edges),
         "busy_cores": binned_mean(*ledger.core_log.sorted(), edges),
-        "busy_workers": binned_mean(*ledger.worker_log.sorted(), edges),
+        "busy_workers": binned_mean(*_busy_workers(ledger), edges),
         "workers": binned_mean(*ledger.thread_log.sorted(), edges),
         "overhead_cores": np.array(ledger.overhead_bins[:-1]) / np.diff(edges),
         "arrivals": binned_sum(arrival_s, np.ones(len(arrival_s)), edges),
         "completions": binned_sum(finish_s[outcome == 1], np.ones(np.sum(outcome == 1)), edges),
     }
+
+
+def _busy_workers(ledger: Ledger) -> tuple[FloatArray, FloatArray]:
+    times, changes = ledger.worker_log.raw()
+    starts, ends = np.array(ledger.stall_starts_s), np.array(ledger.stall_ends_s)
+    return steps(
+        np.concatenate((times, starts, ends)),
+        np.concatenate((changes, np.ones(len(starts)), -np.ones(len(ends)))),
+    )
 
 
 def _memory(
@@ -123,7 +132,8 @@ def _memory(
 
 def _activity(run: Simulation, end_s: float) -> dict[str, float]:
     counts = {name: float(n) for name, n in sorted(run.ledger.counts.items())}
-    stalls_s = np.asarray(run.ledger.stalls_s)
+    counts["context_switches"] = float(run.ledger.switches)
+    stalls_s = np.array(run.ledger.stall_ends_s) - np.array(run.ledger.stall_starts_s)
     if len(stalls_s):
         counts["loop_lag_p99_s"] = loop_lag_quantile(stalls_s, end_s, 0.99)
         counts["loop_lag_max_s"] = float(stalls_s.max())

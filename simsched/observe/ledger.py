@@ -42,12 +42,12 @@ class Ledger(Observer):
         self.resource_logs: dict[str, UnitLog] = {}
         self.resource_waits: dict[str, array[float]] = {}
         self.counts: dict[str, float] = {}
-        self.stalls_s = array("d")
-        self.busy_core_s = 0.0
+        self.stall_starts_s = array("d")
+        self.stall_ends_s = array("d")
+        self.switches = 0
         self.late_cpu_s = 0.0
         self._duration_s = duration_s
         self._bins_per_s = N_BINS / duration_s
-        self._on_since: dict[int, float] = {}
         self._ended: list[tuple[float, ...]] = []
         self._blocks: list[FloatArray] = []
         self._queue_change = self.queued_log.add  # bound once: called for every request
@@ -65,22 +65,27 @@ class Ledger(Observer):
         task.parts[old] += now - task.since_s
         task.since_s = now
         task.phase = phase
-        if phase > _LAST_QUEUED:
-            if old <= _LAST_QUEUED:
+        # ADMISSION and RUN_QUEUE, the parts spent waiting to be executed, are 0 and 1.
+        if phase > 1:
+            if old < 2:
                 self._queue_change(-now)
-        elif old > _LAST_QUEUED:
+        elif old > 1:
             self._queue_change(now)
 
     def worked(self, now: float, task: Task, overhead_s: float, thread: OsThread) -> None:
         cost_s = overhead_s + thread.cost_s
-        waited_s = thread.waited_s
-        if cost_s or waited_s:
+        if cost_s:
             parts = task.parts
-            parts[task.phase] -= cost_s + waited_s
+            parts[task.phase] -= cost_s
             parts[OVERHEAD] += cost_s
-            parts[RUN_QUEUE] += waited_s
             if overhead_s:
-                self.overhead(now, overhead_s)
+                if now < self._duration_s:
+                    self.overhead_bins[int(now * self._bins_per_s)] += overhead_s
+                else:
+                    self.overhead_bins[N_BINS] += overhead_s
+        if thread.waited_s:
+            task.parts[task.phase] -= thread.waited_s
+            task.parts[RUN_QUEUE] += thread.waited_s
 
     def retried(self, now: float, task: Task, again: Task) -> None:
         self.live[task.index] = again
@@ -129,9 +134,6 @@ class Ledger(Observer):
             task.parts[task.phase] += now - task.since_s
             self._ended.append((task.index, now, UNFINISHED, task.attempt, *task.parts))
         self.live.clear()
-        for since_s in self._on_since.values():
-            self.busy_core_s += max(0.0, now - since_s)
-        self._on_since.clear()
         if self._ended:
             self._pack()
         rows = np.concatenate(self._blocks) if self._blocks else np.empty((0, 4 + N_PARTS))
@@ -142,11 +144,14 @@ class Ledger(Observer):
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         self.core_log.add(now)
-        self._on_since[core] = now
 
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         self.core_log.add(-now)
-        self.busy_core_s += now - self._on_since.pop(core)
+
+    def switched(self, now: float, seconds: float) -> None:
+        self.switches += 1
+        if seconds:
+            self.overhead(now, seconds)
 
     def core_queue(self, now: float, change: int) -> None:
         self._queue_change(now if change > 0 else -now)
@@ -184,5 +189,6 @@ class Ledger(Observer):
         counts = self.counts
         counts[name] = counts.get(name, 0.0) + seconds
 
-    def stalled(self, start_s: float, seconds: float) -> None:
-        self.stalls_s.append(seconds)
+    def stalled(self, start_s: float, end_s: float) -> None:
+        self.stall_starts_s.append(start_s)
+        self.stall_ends_s.append(end_s)

@@ -34,7 +34,8 @@ class Scheduler(ABC):
         self.resources = machine.resources
         self.clients = machine.clients
         self.detailed = machine.observers.detailed
-        self.entered = machine.observers.entered  # bound once: the most frequent event of all
+        self.entered = machine.observers.entered  # bound once: the most frequent events of all
+        self.worked = machine.observers.worked
 
     @abstractmethod
     def start(self) -> None:
@@ -77,7 +78,8 @@ class Scheduler(ABC):
     def after(self, delay_s: float, task: Task, function: Callable[[Call], None]) -> None:
         """Have ``function`` called with the task when its I/O or timer completes."""
         clock = self.clock
-        task.wait = clock.call_at(clock.now + delay_s, IO_DONE | task.index, function, task)
+        index = task.index
+        task.wait = clock.call_at(clock.now + delay_s, IO_DONE | index, function, task)
 
     def release(self, task: Task, op: Op) -> Task | None:
         """Give a permit back; returns the task it passes to."""

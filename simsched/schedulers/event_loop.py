@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, ClassVar
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
-from simsched.sim.clock import IO_DONE, Call, Process
+from simsched.sim.clock import IO_DONE, Call, Moment, Process
 from simsched.sim.task import BLOCKING, CPU, IO, OVERHEAD, RUN_QUEUE, Task
 from simsched.workload import program as op_code
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from simsched.workload.program import Op
 
 # What the handle in the ready queue will do for its task, and what a running step waits for.
-CREATE, RESOLVE, STEP, BURST, FROZEN = range(5)
+CREATE, RESOLVE, STEP, BURST, PAYING, FROZEN = range(6)
 
 END = op_code.Op(code=-1)
 
@@ -76,10 +76,6 @@ class EventLoop(Scheduler):
         self.poll: Event | None = None  # set while the loop is blocked in epoll_wait
         self.owed_s = 0.0  # bookkeeping costs not yet paid
         self.paid_s = 0.0  # what of them the running burst pays
-        self.in_step = False  # the running burst is a cpu step, not bookkeeping alone
-        self.handle_s = spec.handle_s
-        self.iteration_s = spec.iteration_s
-        self.task_create_s = spec.task_create_s
         self._sequence = 0
         self._back_from_poll_s = 0.0
 
@@ -96,7 +92,6 @@ class EventLoop(Scheduler):
 
     def start(self) -> None:
         self.observers.threads(0.0, 1)
-        self.observers.busy(0.0, "loop", 1)
         self.clock.process(self._run_forever())
 
     # -- what happens outside the loop -------------------------------------------------------
@@ -110,7 +105,9 @@ class EventLoop(Scheduler):
         task: Task = call.arg
         task.wait = None
         task.stage = RESOLVE
-        self.step_done(task)
+        if self.detailed:
+            self.observers.step_ended(self.clock.now, task)
+        task.pc += 1
         self.entered(self.clock.now, task, RUN_QUEUE)
         self._readable(task)
 
@@ -145,48 +142,67 @@ class EventLoop(Scheduler):
     # -- the loop ----------------------------------------------------------------------------
 
     def _run_forever(self) -> Process:
-        clock, observers, entered = self.clock, self.observers, self.entered
-        ready, io_ready, timers = self.ready, self.io_ready, self.timers
+        clock, ready, step = self.clock, self.ready, self._step
+        turn_s = self.spec.iteration_s + self.spec.handle_s
+        handle_s = self.spec.handle_s
+        took_turns = True  # others have run since the last look at what else happens now
         while True:
-            if not ready and not io_ready and not (timers and self._timer_due()):
+            if took_turns:
+                took_turns = False
                 if clock.settling():
                     yield clock.settle()
+            if self.io_ready or self.timers:
+                self._collect()
+            handles = len(ready)
+            if not handles:
+                if clock.settling():  # a wait of no length
+                    took_turns = True
                     continue
-                self.poll = poll = clock.event()
+                self.poll = poll = Moment(clock)
                 timer = self._enter_poll()
                 yield poll
                 self._leave_poll(timer)
-            if clock.settling():
-                yield clock.settle()
-            self.owed_s += self.iteration_s
-            if io_ready or timers:
-                self._collect()
-            for _ in range(len(ready)):
-                task = ready.popleft()
-                if self.detailed:
-                    observers.dequeued(clock.now, task, "ready")
-                self.owed_s += self.handle_s
+                took_turns = True
+                continue
+            self.owed_s += turn_s
+            task = ready.popleft()
+            if handles == 1 and task.stage != STEP:
+                # Its step will be alone in the next iteration, at this same instant: go on there.
+                self._callback(task)
+                ready.popleft()
+                self.owed_s += turn_s
+            while True:
                 if task.stage == STEP:
-                    entered(clock.now, task, CPU)
-                    while (wait := self._step(task)) is not None:
+                    wait = step(task)
+                    while wait is not None:
+                        took_turns = True
                         yield wait
-                    continue
-                # A handle without user code: accept a request, or resolve an awaited future.
-                if task.stage == CREATE:
-                    self.owed_s += self.task_create_s
-                    entered(clock.now, task, RUN_QUEUE)
-                task.stage = STEP
-                if self.detailed:
-                    observers.queued(clock.now, task, "ready")
-                ready.append(task)
+                        wait = step(task)
+                else:
+                    self._callback(task)
+                handles -= 1
+                if not handles:
+                    break
+                task = ready.popleft()
+                self.owed_s += handle_s
+
+    def _callback(self, task: Task) -> None:
+        """A handle without user code: accept a request, or resolve the future a task awaits."""
+        if task.stage == CREATE:
+            self.owed_s += self.spec.task_create_s
+            self.entered(self.clock.now, task, RUN_QUEUE)
+        task.stage = STEP
+        if self.detailed:
+            self.observers.dequeued(self.clock.now, task, "ready")
+            self.observers.queued(self.clock.now, task, "ready")
+        self.ready.append(task)
 
     def _enter_poll(self) -> Call | None:
         """Block in ``epoll_wait``: leave the core until I/O is ready or a timer is due."""
         clock = self.clock
         now = clock.now
         self.thread.sleep()
-        self.observers.busy(now, "loop", -1)
-        self.observers.stalled(self._back_from_poll_s, now - self._back_from_poll_s)
+        self.observers.stalled(self._back_from_poll_s, now)
         while self.timers and self.timers[0][2].task is None:
             heappop(self.timers)
         if not self.timers:
@@ -199,7 +215,6 @@ class EventLoop(Scheduler):
         if timer is not None:
             timer.cancel()
         self._back_from_poll_s = self.clock.now
-        self.observers.busy(self.clock.now, "loop", 1)
 
     def _round_up(self, delay_s: float) -> float:
         """EpollSelector.select: the timeout is rounded up to whole milliseconds."""
@@ -211,29 +226,26 @@ class EventLoop(Scheduler):
     def _poll_times_out(self, _: Call) -> None:
         self._interrupt_poll()
 
-    def _timer_due(self) -> bool:
-        return bool(self.timers) and self.timers[0][0] < self.clock.now + CLOCK_RESOLUTION_S
-
     def _collect(self) -> None:
-        """Steps 2 and 3: reader handles, then timers."""
+        """Steps 2 and 3: reader handles, then due timers."""
         now = self.clock.now
-        if self.io_ready:
+        io_ready, timers = self.io_ready, self.timers
+        if io_ready:
             if self.detailed:
-                for task in self.io_ready:
+                for task in io_ready:
                     self.observers.dequeued(now, task, "epoll")
                     self.observers.queued(now, task, "ready")
-            self.ready.extend(self.io_ready)
-            self.io_ready.clear()
-        while self.timers and self._timer_due():
-            handle = heappop(self.timers)[2]
-            if handle.task is None:
+            self.ready.extend(io_ready)
+            io_ready.clear()
+        while timers and timers[0][0] < now + CLOCK_RESOLUTION_S:
+            timed = heappop(timers)[2].task
+            if timed is None:
                 continue
-            task = handle.task
-            del self.sleeping[task]
-            task.stage = RESOLVE
-            self.step_done(task)
-            self.entered(now, task, RUN_QUEUE)
-            self._append(task)
+            del self.sleeping[timed]
+            timed.stage = RESOLVE
+            self.step_done(timed)
+            self.entered(now, timed, RUN_QUEUE)
+            self._append(timed)
 
     def _append(self, task: Task) -> None:
         if self.detailed:
@@ -252,35 +264,46 @@ class EventLoop(Scheduler):
         Until then, the result is what the loop's thread has to wait for before the next call:
         the end of a CPU burst or of a blocking call.
         """
-        clock, thread, observers = self.clock, self.thread, self.observers
+        clock, thread = self.clock, self.thread
+        if task.stage == STEP:
+            if self.detailed:
+                self.observers.dequeued(clock.now, task, "ready")
+            self.entered(clock.now, task, CPU)
+        else:
+            self._waited(task)
         ops = task.ops
         while True:
-            if task.stage == BURST:
-                task.stage = STEP
-                observers.worked(clock.now, task, self.paid_s, thread)
-                if self.in_step:
-                    self.step_done(task)
-            elif task.stage == FROZEN:
-                task.stage = STEP
-                self.entered(clock.now, task, CPU)
-                self.step_done(task)
-            op = ops[task.pc] if task.pc < len(ops) else END
+            pc = task.pc
+            op = ops[pc] if pc < len(ops) else END
             code = op.code
             if code == op_code.CPU and not task.cancelled:
                 if self.detailed:
-                    observers.step_started(clock.now, task)
-                self.in_step = True
-                demand_s = task.demands[op.slot]
+                    self.observers.step_started(clock.now, task)
+                owed_s = self.owed_s
+                self.owed_s = 0.0
+                wait = thread.run(owed_s + task.demands[op.slot], task.index)
+                if wait is not None:
+                    task.stage = BURST
+                    self.paid_s = owed_s
+                    return wait
+                self.worked(clock.now, task, owed_s, thread)
             elif self.owed_s or thread.core is None:
                 # What comes now can be seen by others: first spend what bookkeeping is owed.
-                self.in_step = False
-                demand_s = 0.0
+                owed_s = self.owed_s
+                self.owed_s = 0.0
+                wait = thread.run(owed_s, task.index)
+                if wait is not None:
+                    task.stage = PAYING
+                    self.paid_s = owed_s
+                    return wait
+                self.worked(clock.now, task, owed_s, thread)
+                continue
             elif op is END or task.cancelled:
                 self._finish(task)
                 return None
             else:
                 if self.detailed:
-                    observers.step_started(clock.now, task)
+                    self.observers.step_started(clock.now, task)
                 if code == op_code.IO:
                     self.entered(clock.now, task, IO)
                     self.after(task.demands[op.slot], task, self._io_done)
@@ -292,13 +315,19 @@ class EventLoop(Scheduler):
                 elif code != op_code.ACQUIRE or not self.resources[op.arg].acquire(task):
                     self._suspend(task, op)
                     return None
-                self.step_done(task)
-                continue
-            task.stage = BURST
-            self.paid_s, self.owed_s = self.owed_s, 0.0
-            wait = thread.run(self.paid_s + demand_s, task.index)
-            if wait is not None:
-                return wait
+            if self.detailed:
+                self.observers.step_ended(clock.now, task)
+            task.pc = pc + 1
+
+    def _waited(self, task: Task) -> None:
+        """The burst or blocking call that the step waited for has ended."""
+        if task.stage == FROZEN:
+            self.entered(self.clock.now, task, CPU)
+        else:
+            self.worked(self.clock.now, task, self.paid_s, self.thread)
+        if task.stage != PAYING:
+            self.step_done(task)
+        task.stage = STEP
 
     def _freeze(self, task: Task, seconds: float) -> Event:
         """A blocking call: the loop's thread sleeps, and with it everything on the loop."""

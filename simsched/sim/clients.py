@@ -76,11 +76,12 @@ class Clients:
 
     def _issue(self, i: int, user: int) -> None:
         trace = self.trace
+        now = self.clock.now
         class_id = trace.class_id_of(i)
-        task = Task(i, class_id, trace.programs[class_id], trace.demand_row(i), self.clock.now)
+        task = Task(i, class_id, trace.programs[class_id], trace.demand_row(i), now)
         task.user = user
         self.in_flight += 1
-        self.observers.arrived(task.since_s, task)
+        self.observers.arrived(now, task)
         self._submit(task)
 
     def _submit(self, task: Task) -> None:

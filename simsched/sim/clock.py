@@ -70,21 +70,31 @@ class Clock(simpy.Environment):
     limit_s: float = 0.0  # how far the present run_until may go
 
     def __init__(self) -> None:
-        super().__init__()
-        self._heap: list[Any] = self._queue
+        super().__init__(0.0)  # a float from the start: the logs need -0.0 to differ from 0.0
+        self.heap: list[Any] = self._queue  # SimPy's own; entries (time, priority, sequence, event)
+        self.sequence = self._eid
+
+    @property
+    def _now(self) -> float:
+        """Where SimPy itself looks for the time."""
+        return self.now
+
+    @_now.setter
+    def _now(self, time_s: float) -> None:
+        self.now = time_s
 
     def call_at(
         self, time_s: float, priority: int, function: Callable[[Any], None], arg: Any = None
     ) -> Call:
         """Have ``function(call)`` called at ``time_s``; keep the returned call to cancel it."""
         call = Call(function, arg)
-        heappush(self._heap, (time_s, priority, next(self._eid), call))
+        heappush(self.heap, (time_s, priority, next(self.sequence), call))
         return call
 
     def event_at(self, time_s: float, priority: int) -> Moment:
         """An event for a process to wait on, which succeeds at ``time_s``."""
         event = Moment(self)
-        heappush(self._heap, (time_s, priority, next(self._eid), event))
+        heappush(self.heap, (time_s, priority, next(self.sequence), event))
         return event
 
     def event(self) -> Moment:
@@ -93,7 +103,7 @@ class Clock(simpy.Environment):
 
     def fire_at(self, event: Event, time_s: float, priority: int) -> None:
         """Let an existing, not yet scheduled ``event`` succeed at ``time_s``."""
-        heappush(self._heap, (time_s, priority, next(self._eid), event))
+        heappush(self.heap, (time_s, priority, next(self.sequence), event))
 
     def move(self, event: Event, time_s: float, priority: int) -> Moment:
         """Move a scheduled event to another time: whoever waits on it waits on the returned one.
@@ -106,11 +116,11 @@ class Clock(simpy.Environment):
 
     def wake(self, event: Event) -> None:
         """Let whoever waits on ``event`` go on, after all else that happens at this instant."""
-        heappush(self._heap, (self.now, DISPATCH, next(self._eid), event))
+        heappush(self.heap, (self.now, DISPATCH, next(self.sequence), event))
 
     def settling(self) -> bool:
         """Whether something other than a dispatch is still to happen at this very instant."""
-        queue = self._heap
+        queue = self.heap
         return bool(queue) and queue[0][0] == self.now and queue[0][1] < DISPATCH
 
     def settle(self) -> Moment:
@@ -123,15 +133,15 @@ class Clock(simpy.Environment):
         The loop is SimPy's ``step`` written out: it is where a simulation spends its time.
         Exceptions raised inside a process leave through here unchanged.
         """
-        queue = self._heap
+        heap = self.heap
         self.limit_s = end_s
-        while queue and queue[0][0] <= end_s:
-            now, _, _, event = heappop(queue)
-            self.now = self._now = now
-            callbacks, event.callbacks = event.callbacks, None
+        while heap and heap[0][0] <= end_s:
+            self.now, _, _, event = heappop(heap)
+            callbacks = event.callbacks
+            event.callbacks = None
             for callback in callbacks:
                 callback(event)
             if not event._ok and not hasattr(event, "_defused"):
                 raise event._value
-            if done is not None and done():
+            if done and done():
                 return

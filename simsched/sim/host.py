@@ -60,18 +60,19 @@ class OsThread:
     """
 
     __slots__ = (
-        "burst_s", "core", "cost_s", "cut_asked", "end_s", "event", "host", "last_core", "left_s",
+        "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "host", "last_core", "left_s",
         "name", "queued_s", "rank", "start_s", "unrun_s", "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
         self.host = host
+        self.clock = host.clock
         self.name = name
         self.core: Core | None = None
         self.last_core: Core | None = None
         self.event: Event | None = None
         self.rank = 0
-        self.left_s = 0.0  # CPU still to do in the current run
+        self.left_s = 0.0  # CPU still to do when it gets a core
         self.start_s = 0.0  # when the work of the current stay on the core begins
         self.end_s = 0.0  # when the current run ends if nobody interferes
         self.queued_s = 0.0
@@ -91,22 +92,20 @@ class OsThread:
         Returns None if nothing else at all happens before the end: the clock then stands there
         already. Half of all bursts need no event of their own that way.
         """
-        clock = self.host.clock
-        self.waited_s = self.cost_s = 0.0
+        clock = self.clock
         if self.core is None:
             event = Moment(clock)
             self.wake_with(event, demand_s, rank)
             return event
-        self.rank = rank
-        self.start_s = now = clock.now
-        self.left_s = demand_s
-        self.end_s = end = now + demand_s
-        queue = clock._heap
-        if end <= clock.limit_s and (not queue or queue[0][0] > end):
-            clock.now = clock._now = end
+        self.waited_s = self.cost_s = 0.0
+        self.end_s = end = clock.now + demand_s
+        heap = clock.heap
+        if end <= clock.limit_s and (not heap or heap[0][0] > end):
+            clock.now = end
             return None
+        self.rank = rank
         self.event = event = Moment(clock)
-        heappush(queue, (end, rank, next(clock._eid), event))
+        heappush(heap, (end, rank, next(clock.sequence), event))
         return event
 
     def wake_with(self, event: Event, demand_s: float = 0.0, rank: int = 0) -> None:
@@ -135,7 +134,7 @@ class OsThread:
         now = host.clock.now
         if self.end_s <= now:
             return  # the run ends at this very instant anyway
-        self.unrun_s = min(self.left_s, self.end_s - now)
+        self.unrun_s = self.end_s - max(now, self.start_s)
         self.event = host.clock.move(self.event, max(now, self.start_s), self.rank)
         self.end_s = max(now, self.start_s)
 
@@ -165,17 +164,20 @@ class Host:
 
     def wake(self, thread: OsThread) -> None:
         """A sleeping thread becomes runnable."""
-        has_lag = self.preempts_on_wakeup and thread.burst_s < self.slice_s
-        thread.burst_s = 0.0
-        thread.queued_s = self.clock.now
-        if self.idle:
+        now = self.clock.now
+        thread.queued_s = now
+        idle = self.idle
+        if idle:
+            thread.burst_s = 0.0
             core = thread.last_core
-            if core is None or core.index not in self.idle:
-                core = self.cores[min(self.idle)]
-            self.idle.discard(core.index)
+            if core is None or core.index not in idle:
+                core = self.cores[min(idle)]
+            idle.discard(core.index)
             self._put(core, thread, self.wakeup_s)
             return
-        self.observers.core_queue(self.clock.now, 1)
+        has_lag = self.preempts_on_wakeup and thread.burst_s < self.slice_s
+        thread.burst_s = 0.0
+        self.observers.core_queue(now, 1)
         if has_lag:
             self.woken.append(thread)
             self._arm_for_woken()
@@ -188,13 +190,15 @@ class Host:
         core = thread.core
         if core is None:
             return
-        self._take_off(core)
+        self._take_off(core, thread)
         thread.event = None
         if self.clock.settling():
             core.settling = True
             self.clock.call_at(self.clock.now, DISPATCH, self._settled, core)
-        else:
+        elif self.woken or self.rotating:
             self._refill(core)
+        else:
+            self.idle.add(core.index)
 
     def _settled(self, call: Call) -> None:
         core: Core = call.arg
@@ -216,55 +220,54 @@ class Host:
     # -- on and off a core -------------------------------------------------------------------
 
     def _put(self, core: Core, thread: OsThread, latency_s: float) -> None:
-        now = self.clock.now
-        switch_s = 0.0
-        if core.last is not thread:
-            switch_s = self.switch_s
+        clock = self.clock
+        now = clock.now
+        if core.last is thread:
+            cost_s = latency_s
+        else:
             core.last = thread
-            if switch_s:
-                self.observers.overhead(now, switch_s)
-            self.observers.counted("context_switches", 1)
-        thread.waited_s += now - thread.queued_s
-        thread.cost_s += switch_s + latency_s
-        on = now + latency_s
+            cost_s = latency_s + self.switch_s
+            self.observers.switched(now, self.switch_s)
+        if now > thread.queued_s:
+            thread.waited_s += now - thread.queued_s
+        thread.cost_s += cost_s
         thread.core = thread.last_core = core
         core.thread = thread
-        core.on_s = on
-        core.slice_end_s = on + switch_s + self.slice_s
-        thread.start_s = on + switch_s
+        core.on_s = on = now + latency_s
+        thread.start_s = start_s = now + cost_s
+        core.slice_end_s = start_s + self.slice_s
         if thread.cut_asked:
             thread.cut_asked = False
             thread.unrun_s = thread.left_s
             thread.left_s = 0.0
-        thread.end_s = thread.start_s + thread.left_s
-        event = thread.event
-        assert event is not None
-        self.clock.fire_at(event, thread.end_s, thread.rank)
+        thread.end_s = end_s = start_s + thread.left_s
+        heappush(clock.heap, (end_s, thread.rank, next(clock.sequence), thread.event))
         self.observers.on_core(on, core.index, thread)
         if self.woken:
             self._arm(core, max(now, on + self.granularity_s))
         elif self.rotating:
             self._arm(core, core.slice_end_s)
 
-    def _take_off(self, core: Core) -> None:
-        thread = core.thread
-        assert thread is not None
+    def _take_off(self, core: Core, thread: OsThread) -> None:
         now = self.clock.now
-        thread.burst_s += max(0.0, now - core.on_s)
-        thread.core = None
-        core.thread = None
-        self.observers.off_core(max(now, core.on_s), core.index, thread)
+        on = core.on_s
+        thread.core = core.thread = None
+        if now > on:
+            thread.burst_s += now - on
+            self.observers.off_core(now, core.index, thread)
+        else:  # it leaves while it is still being woken
+            self.observers.off_core(on, core.index, thread)
 
     def _preempt(self, core: Core, to_head: bool) -> None:
         thread = core.thread
         assert thread is not None
         assert thread.event is not None
         now = self.clock.now
-        thread.left_s = min(thread.left_s, thread.end_s - now)
+        thread.left_s = thread.end_s - max(now, thread.start_s)
         event = Moment(self.clock)
         event.callbacks, thread.event.callbacks = thread.event.callbacks, []
         thread.event = event
-        self._take_off(core)
+        self._take_off(core, thread)
         thread.queued_s = now
         self.observers.counted("preemptions", 1)
         self.observers.core_queue(now, 1)

@@ -61,6 +61,9 @@ class Observer:
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         """A thread leaves a core."""
 
+    def switched(self, now: float, seconds: float) -> None:
+        """A core turns to another thread, at a cost of ``seconds``."""
+
     def core_queue(self, now: float, change: int) -> None:
         """The number of runnable threads without a core changes."""
 
@@ -85,8 +88,8 @@ class Observer:
     def spent(self, name: str, seconds: float) -> None:
         """Something the runtime clocks took ``seconds``."""
 
-    def stalled(self, start_s: float, seconds: float) -> None:
-        """The loop was away from its poll for ``seconds``."""
+    def stalled(self, start_s: float, end_s: float) -> None:
+        """The one worker there is was busy from ``start_s`` until it polled at ``end_s``."""
 
     def idle_while_waiting(self, now: float, waiting: int, idle: int, where: str) -> None:
         """A scheduler's own view at the end of a decision: tasks wait and workers idle."""

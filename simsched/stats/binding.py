@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from simsched.observe.record import RunRecord
-from simsched.stats.window import Window, time_mean
+from simsched.stats.window import Window, arrived_in, departure_s, time_mean, waiting_s
 from simsched.stats.wording import duration, number, percent
 
 SHORT: Final = 0.7
@@ -63,8 +64,41 @@ def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
     found = min(close, key=lambda c: (c.rank, -c.utilization))
     if found.utilization >= SHORT:
         return found.sentence
+    at_times = _bursts(records, kind, cores, cut_s)
+    if at_times is not None:
+        return at_times
     busiest = max(candidates, key=lambda c: c.utilization)
     return f"nothing is short: {busiest.sentence}"
+
+
+def _bursts(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> str | None:
+    """What is short in bursts, where nothing is on average and requests mostly wait."""
+    waited = stayed = 0.0
+    for record in records:
+        inside = arrived_in(record, Window(cut_s, record.duration_s))
+        waited += float(waiting_s(record)[inside].sum())
+        stayed += float((departure_s(record) - record.arrival_s)[inside].sum())
+    if waited < 0.5 * stayed or stayed == 0:
+        return None
+    limit, noun = records[0].worker_limit, NOUNS.get(kind, "workers")
+    found = [(_full_share(records, "busy_cores", cores, cut_s), "the cores are all busy")]
+    if limit and kind == "event_loop":
+        found = [(_full_share(records, "busy_workers", 1, cut_s), "the loop never rests")]
+    elif limit:
+        share = _full_share(records, "busy_workers", limit, cut_s)
+        found.append((share, f"all {limit} {noun} are taken"))
+    share, text = max(found, key=lambda item: item[0])
+    return f"short in bursts: {text} {percent(share)} of the time" if share >= 0.02 else None
+
+
+def _full_share(records: Sequence[RunRecord], series: str, limit: float, cut_s: float) -> float:
+    """Share of the time, in hundredths of the window, in which the mean is at the limit."""
+    full = 0
+    for record in records:
+        edges = np.linspace(cut_s, record.duration_s, 101)
+        for start, end in pairwise(edges.tolist()):
+            full += time_mean(record, series, Window(start, end)) >= 0.95 * limit
+    return full / (100 * len(records))
 
 
 def _mean(records: Sequence[RunRecord], series: str, cut_s: float) -> float:

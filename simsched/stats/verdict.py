@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from simsched.observe.record import REJECTED, TIMED_OUT, FloatArray, RunRecord
+from simsched.observe.record import REJECTED, TIMED_OUT, UNFINISHED, FloatArray, RunRecord
 from simsched.stats.estimates import ratio_estimate, t_tail
 from simsched.stats.warmup import Warmup
 from simsched.stats.window import Window, arrived_in, departure_s, number_waiting, waiting_s
@@ -30,6 +30,8 @@ CHANGING_SHARE: Final = 0.02
 """Growth that matters as a share of the arrivals, where the arrival rate itself changes."""
 SHED_SHARE: Final = 0.01
 """Share of requests turned away above which a system sheds load."""
+LEFT_SHARE: Final = 0.01
+"""Share of requests still waiting after the drain that makes a backlog."""
 DRAIN_SHARE: Final = 0.02
 """A backlog matters if it takes longer than this share of the run to clear."""
 FEW: Final = 4
@@ -85,7 +87,7 @@ def decide(records: Sequence[RunRecord], warmup: Warmup, arrivals: str) -> Verdi
     overload = _overload(records, warmup, changing)
     if overload is not None:
         return overload
-    backlog = _backlog_at_end(records, window, changing)
+    backlog = _left_over(records) or _backlog_at_end(records, window, changing)
     if backlog is not None:
         return backlog
     if warmup.steady is False and not changing:
@@ -210,6 +212,27 @@ def _rates(records: Sequence[RunRecord], window: Window) -> tuple[float, float]:
         gone = record.finish_s
         left += int(((gone >= window.start_s) & (gone < window.end_s)).sum())
     return arrived / span, left / span
+
+
+def _left_over(records: Sequence[RunRecord]) -> Verdict | None:
+    """Requests that were given time after the last arrival and still wait."""
+    # A run that has emptied ends early, so the longest drain is the one that was not enough.
+    drain_s = max(record.end_s - record.duration_s for record in records)
+    if drain_s <= 1e-9 * records[0].duration_s:
+        return None
+    left = arrived = 0
+    for record in records:
+        stay = departure_s(record) - record.arrival_s
+        waits = (record.outcome == UNFINISHED) & (waiting_s(record) >= 0.5 * stay)
+        left += int(waits.sum())
+        arrived += len(record)
+    if left < MATERIAL * len(records) or left < LEFT_SHARE * arrived:
+        return None
+    return Verdict(
+        "BACKLOGGED",
+        f"{percent(left / arrived)} of requests still wait {duration(drain_s)} after the last "
+        "arrival, though their number does not grow significantly over the run",
+    )
 
 
 def _backlog_at_end(records: Sequence[RunRecord], window: Window, changing: bool) -> Verdict | None:

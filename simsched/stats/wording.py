@@ -17,6 +17,8 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share as "12 %"; small ones keep their digits."""
     value = 100 * share
+    if 0 < value < 0.005:
+        return "under 0.01 %"
     return f"{value:.0f} %" if value >= 10 else f"{number(round(value, 2))} %"
 
 

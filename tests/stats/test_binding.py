@@ -9,7 +9,7 @@ from simsched.observe.record import RunRecord
 from simsched.stats.binding import binding
 from simsched.stats.wording import duration, number, percent, size
 
-from .queues import BINS, record_from
+from .queues import BINS, lindley_start, record_from
 
 
 def record(
@@ -88,6 +88,19 @@ def test_nothing_is_short_on_an_idle_machine() -> None:
     )
 
 
+def test_what_is_short_in_bursts_only_is_told_where_requests_mostly_wait() -> None:
+    """Ten bursts of 100 requests on one server: busy half the time, and a queue in every burst."""
+    arrival = np.repeat(np.arange(0.0, 1000.0, 100.0), 100) + np.tile(np.arange(100) * 0.01, 10)
+    service = np.full(1000, 0.5)
+    made = record_from(arrival, lindley_start(arrival, service), service, 1000.0, drain_s=100.0)
+    assert binding([made], "goroutine", 1, 0.0) == (
+        "short in bursts: the cores are all busy 50 % of the time"
+    )
+    calm = np.arange(0.0, 1000.0, 1.0)
+    made = record_from(calm, calm, service, 1000.0)
+    assert binding([made], "goroutine", 1, 0.0).startswith("nothing is short")
+
+
 def test_only_the_measured_window_counts() -> None:
     made = record(workers=1.0, limit=200)
     made.series["busy_cores"] = np.where(np.arange(BINS) < BINS / 2, 0.0, 0.9)
@@ -115,5 +128,10 @@ def test_units_suit_the_size() -> None:
         "40 us",
         "0 s",
     ]
-    assert [percent(x) for x in (0.126, 0.012, 0.0)] == ["13 %", "1.2 %", "0 %"]
+    assert [percent(x) for x in (0.126, 0.012, 1e-6, 0.0)] == [
+        "13 %",
+        "1.2 %",
+        "under 0.01 %",
+        "0 %",
+    ]
     assert [size(x) for x in (512, 1536, 5 * 2**30)] == ["512 B", "1.5 KiB", "5 GiB"]

@@ -30,14 +30,16 @@ def samples(table: dict[str, Any], n: int) -> FloatArray:
     if kind == "exponential":
         return rng.exponential(mean, n)
     if kind == "gamma":
-        return rng.gamma(1 / table["cv"] ** 2, mean * table["cv"] ** 2, n)
+        cv2 = float(table["cv"]) ** 2
+        return rng.gamma(1 / cv2, mean * cv2, n)
     if kind == "lognormal":
         sigma2 = np.log1p(table["cv"] ** 2)
         return rng.lognormal(float(np.log(mean) - sigma2 / 2), float(np.sqrt(sigma2)), n)
     if kind == "weibull":
-        return rng.weibull(table["shape"], n) * float(mean / math.gamma(1 + 1 / table["shape"]))
+        shape = float(table["shape"])
+        return rng.weibull(shape, n) * (mean / math.gamma(1 + 1 / shape))
     if kind == "pareto":
-        shape = table["shape"]
+        shape = float(table["shape"])
         tail: FloatArray = 1 + rng.pareto(shape, n)
         return tail * (mean * (shape - 1) / shape)
     return rng.uniform(0.004, 0.016, n)

@@ -159,6 +159,22 @@ def test_a_burst_that_lasts_to_the_end_is_an_overload() -> None:
     assert found.verdict == "OVERLOADED", found.reason
 
 
+def test_requests_that_still_wait_after_the_drain_are_a_backlog() -> None:
+    """One of four runs ends in a burst: too rare for a trend, too many left to call it stable."""
+    records = []
+    for r in range(4):
+        rng = generator(600, r)
+        calm = poisson_arrivals(rng, 0.3, 3000.0)
+        burst = 2500.0 + poisson_arrivals(rng, 3.0, 500.0 if r == 3 else 1.0)
+        arrival = np.sort(np.concatenate([calm, burst]))
+        service = rng.exponential(1.0, len(arrival))
+        start = lindley_start(arrival, service)
+        records.append(record_from(arrival, start, service, 3000.0, drain_s=300.0))
+    found = verdict(records, "bursty")
+    assert found.verdict == "BACKLOGGED", found.reason
+    assert "of requests still wait 300 s after the last arrival" in found.reason
+
+
 def test_bursts_within_the_mean_capacity_are_not_an_overload() -> None:
     """Two-state arrivals, three times the capacity in bursts, 0.6 of it on average."""
     for seed in range(5):

@@ -1,0 +1,1 @@
+"""Tests of the clock, the cores, the clients and the resources."""

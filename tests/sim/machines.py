@@ -1,0 +1,61 @@
+"""Threads without a runtime: each follows a plan of bursts and sleeps on a bare host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kit import FREE_OS, Journal, ms
+
+from simsched.scenario import Host as HostSpec
+from simsched.sim.clock import IO_DONE, Clock, Process
+from simsched.sim.host import Host, OsThread
+from simsched.sim.observer import Observers
+
+
+class Bench:
+    """A host and the threads on it. Times are milliseconds; constants are as in TOML."""
+
+    def __init__(self, cores: int = 1, **os: Any) -> None:
+        self.journal = Journal()
+        self.clock = Clock()
+        spec = HostSpec.model_validate({"cores": cores, "os": {**FREE_OS, **os}})
+        self.host = Host(self.clock, spec, Observers([self.journal]))
+        self.threads: dict[str, OsThread] = {}
+        self.done: list[tuple[float, str]] = []  # ends of bursts
+        self.waited: dict[str, float] = {}  # of each thread's last burst
+        self.cost: dict[str, float] = {}
+
+    def thread(self, name: str, *plan: float, at: float = 0.0) -> None:
+        """A thread that wakes at `at`, runs `plan[0]`, sleeps `plan[1]`, runs `plan[2]`, ..."""
+        thread = self.threads[name] = self.host.thread(name)
+        self.clock.process(self._life(thread, len(self.threads), plan, at))
+
+    def _life(self, thread: OsThread, rank: int, plan: tuple[float, ...], at: float) -> Process:
+        clock = self.clock
+        yield clock.event_at(at / 1e3, IO_DONE | rank)
+        for i, length in enumerate(plan):
+            if i % 2:
+                thread.sleep()
+                yield clock.event_at(clock.now + length / 1e3, IO_DONE | rank)
+                continue
+            wait = thread.run(length / 1e3, rank)
+            if wait is not None:
+                yield wait
+            self.done.append((ms(clock.now), thread.name))
+            self.waited[thread.name] = ms(thread.waited_s)
+            self.cost[thread.name] = ms(thread.cost_s)
+        thread.sleep()
+
+    def slices(self, until: float = 10_000.0) -> list[tuple[float, float, str]]:
+        """Run; then who was on a core from when to when."""
+        self.clock.run_until(until / 1e3)
+        return [(start, end, name) for start, end, _, name in self.journal.slices]
+
+    def share(self, name: str, until: float) -> float:
+        """Milliseconds that a thread has been on a core before `until`."""
+        slices = self.slices(until)
+        on = {c: t for c, t in self.journal.on.items() if self.host.cores[c].thread is not None}
+        running = sum(
+            until - ms(t) for c, t in on.items() if self.host.cores[c].thread is self.threads[name]
+        )
+        return sum(end - start for start, end, who in slices if who == name) + running

@@ -1,0 +1,1 @@
+"""The simulator against recursions, closed forms and laws that hold exactly."""
