@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from simsched.observe.record import OUTCOMES, RunRecord
 from simsched.scenario import Scenario, SchedulerSpec
@@ -198,8 +199,10 @@ def run(
     seed: int = 1,
 ) -> Run:
     """Run requests given one by one (each a class of its own) until all is done."""
+    times = [r.at_ms for r in requests]
+    assert times == sorted(times), "requests are written in order of arrival"
     classes = [{"name": letter(i), **r.body} for i, r in enumerate(requests)]
-    duration_s = max(r.at_ms for r in requests) / 1e3 + 1e-3
+    duration_s = times[-1] / 1e3 + 1e-3
     scenario = scenario_of(
         classes,
         scheduler,
@@ -214,7 +217,7 @@ def run(
     n = len(requests)
     trace = RequestTrace(
         programs=programs,
-        arrival_s=np.array([r.at_ms / 1e3 for r in requests]),
+        arrival_s=np.array(times) / 1e3,
         class_id=np.arange(n, dtype=np.int32),
         demands=tuple(
             np.array([[float(d.mean_s or 0.0) for d in program.demands]]) for program in programs
@@ -232,8 +235,8 @@ def run(
 def run_trace(
     scheduler: Spec,
     steps: str | list[Step],
-    arrival_s: Sequence[float],
-    demands_s: Sequence[Sequence[float]],
+    arrival_s: npt.NDArray[np.float64],
+    demands_s: npt.NDArray[np.float64],
     *,
     cores: int = 1,
     os: Mapping[str, Any] | None = None,
@@ -253,9 +256,9 @@ def run_trace(
     )
     trace = RequestTrace(
         programs=tuple(flatten(c) for c in scenario.classes),
-        arrival_s=np.asarray(arrival_s, np.float64),
+        arrival_s=arrival_s,
         class_id=np.zeros(len(arrival_s), np.int32),
-        demands=(np.asarray(demands_s, np.float64),),
+        demands=(demands_s,),
         row=np.arange(len(arrival_s)),
         duration_s=duration_s,
         seed=seed,

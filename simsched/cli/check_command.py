@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsched.cli.exit_codes import ExitCode
-from simsched.cli.run_command import Config, Example, Scheduler, Set, load
+from simsched.cli.options import Config, Example, Scheduler, Set, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simsched.scenario import OfferedLoad, Scenario, ScenarioError
 
-EPILOG = "\n\n".join(
+EPILOG = "\n".join(
     (
         "[bold]Examples[/]",
         "  simsched check shop.toml",
         "  simsched check shop.toml --set host.cores=2 --json",
+        "",
         "[bold]Exit status[/]",
         "  0    the scenario is valid (there may be warnings)",
         "  2    it is not",
@@ -38,10 +39,10 @@ def check(
         bool, typer.Option("--json", help="Print the findings as JSON, errors included.")
     ] = False,
 ) -> None:
-    """Validate a scenario and show the load it offers, without simulating.
+    """Validate a scenario and show the load it offers.
 
-    Shows mean demands, the utilisation they ask of cores, pools and schedulers, what cannot keep
-    up, and what queueing theory predicts where a formula applies.
+    Shows mean demands, what they ask of cores, pools and schedulers, what
+    cannot keep up, and what queueing theory predicts where a formula applies.
     """
     from simsched.scenario import ScenarioError
 

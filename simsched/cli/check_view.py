@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from simsched.scenario import OfferedLoad, Scenario
 
+LOCK = "lock:"
+"""What the keys of locks begin with among the resources."""
 FULL, BUSY = 1.0, 0.8
 """Utilisations from which a number is shown as impossible, and as close to it."""
 
@@ -65,7 +67,7 @@ def _overview(scenario: Scenario, load: OfferedLoad) -> list[str]:
             rate += f", {format_rate(load.peak_rate_rps)} at the peak"
     lines = [f"requests  {rate}"]
     if load.bound_rps is not None:
-        lines.append(f"limit     {format_rate(load.bound_rps)} for long, on any scheduler")
+        lines.append(f"limit     {format_rate(load.bound_rps)} in the long run, on any scheduler")
     replications = scenario.replications
     times = f"{replications} replication{'s' if replications > 1 else ''}"
     lines.append(f"run       {format_duration(scenario.duration_s)}, {times}, {scenario.study}")
@@ -73,10 +75,13 @@ def _overview(scenario: Scenario, load: OfferedLoad) -> list[str]:
 
 
 def _table(*headings: str) -> Table:
+    """A table of texts; headings that start with a capital are of names, the others of numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column(headings[0], overflow="fold", max_width=24)
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in headings:
+        if heading[0].isupper():
+            table.add_column(heading, overflow="fold", max_width=24)
+        else:
+            table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
@@ -100,25 +105,30 @@ def _seconds(value: float | None) -> str:
 
 def _places(scenario: Scenario, load: OfferedLoad) -> Table:
     """What has limited places: mean number needed without queueing, and how many there are."""
-    table = _table("Capacity", "needed", "of", "used", "full at")
+    table = _table("Who", "What", "needed", "of", "used", "full at")
     cores = scenario.host.cores
     cpu_s = sum((d.share * d.cpu_s for d in load.classes.values()), 0.0)
     limit = cores / cpu_s if cpu_s > 0 else None
-    _place(table, "cores", load.cpu_cores, cores, load.cpu_utilization, limit)
+    _place(table, "host", "cores", load.cpu_cores, cores, load.cpu_utilization, limit)
     for name, resource in load.resources.items():
         held_s = sum(d.share * d.holding_s.get(name, 0.0) for d in load.classes.values())
         limit = resource.capacity / held_s if held_s > 0 else None
-        _place(table, name, resource.erlangs, resource.capacity, resource.utilization, limit)
+        owner, unit = (
+            ("lock", name.removeprefix(LOCK)) if name.startswith(LOCK) else (name, "units")
+        )
+        needed, units = resource.erlangs, resource.capacity
+        _place(table, owner, unit, needed, units, resource.utilization, limit)
     for name, place in load.schedulers.items():
         unit = place.unit if place.available != 1 else place.unit.removesuffix("s")
-        label = f"{name}: {unit}"
-        _place(table, label, place.offered, place.available, place.utilization, place.limit_rps)
+        needed, places = place.offered, place.available
+        _place(table, name, unit, needed, places, place.utilization, place.limit_rps)
     return table
 
 
 def _place(
     table: Table,
-    label: str,
+    who: str,
+    what: str,
     needed: float | None,
     available: int,
     used: float | None,
@@ -128,7 +138,8 @@ def _place(
     if used is not None:
         style = "bold red" if used >= FULL else "yellow" if used >= BUSY else ""
     table.add_row(
-        Text(clean(label)),
+        Text(clean(who)),
+        Text(clean(what)),
         NO_VALUE if needed is None else f"{needed:.3g}",
         f"{available:,}",
         Text(format_percent(used), style),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stdout_console() -> Console:
-    """A console for results. Colours follow NO_COLOR, FORCE_COLOR, TERM and whether it is a pipe."""
+    """A console for results. NO_COLOR, FORCE_COLOR, TERM and pipes are rich's business."""
     from rich.console import Console
 
     class _Results(Console):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,8 +65,7 @@ def load(name: str, overrides: Sequence[str] = (), schedulers: Sequence[str] = (
 
     path = path_of(name)
     text = path.read_text(encoding="utf-8")
-    file = os.path.relpath(path)
-    return loads_scenario(text, overrides, schedulers, base_dir=path.parent, file=file)
+    return loads_scenario(text, overrides, schedulers, base_dir=path.parent, file=path.name)
 
 
 def _folder() -> Path:

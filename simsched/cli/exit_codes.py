@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     OK = 0
     """Done, and no objective failed."""
     INTERNAL = 1
-    """A bug in simsched, or a lack of memory."""
+    """A bug in simsched, or a lack of memory or of room on the disk."""
     USAGE = 2
     """A wrong command line, an invalid scenario, or a folder that cannot be written."""
     INCONCLUSIVE = 4

@@ -26,7 +26,7 @@ class Commands(TyperGroup):
             with until_reader_leaves():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            warn("interrupted", "no replication was finished, so there is no result")
+            warn("interrupted", "stopped before there was a result")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except Exception as error:
             if _is_of_the_framework(error):
@@ -56,6 +56,10 @@ def explain(error: Exception) -> ExitCode:
         return ExitCode.USAGE
     if isinstance(error, MemoryError):
         warn("error", "out of memory: make the duration shorter or the rate lower", "red")
+        return ExitCode.INTERNAL
+    if isinstance(error, OSError) and error.errno is not None:
+        place = "" if error.filename is None else f"{error.filename}: "
+        warn("error", f"{place}{(error.strerror or 'input or output failed').lower()}", "red")
         return ExitCode.INTERNAL
     text = str(error) if isinstance(error, SimulationError) else f"{type(error).__name__}: {error}"
     warn("internal error", text, "red")

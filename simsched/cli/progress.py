@@ -59,7 +59,6 @@ class Bar:
 
     def __init__(self) -> None:
         self._bar: RichBar | None = None
-        self._task = 0
 
     def __enter__(self) -> Self:
         from rich.progress import (
@@ -93,8 +92,8 @@ class Bar:
         if self._bar is None:
             return
         if not self._bar.tasks:
-            self._task = self._bar.add_task("", total=total)
-        self._bar.update(self._task, completed=done)
+            self._bar.add_task("", total=total)
+        self._bar.update(self._bar.tasks[0].id, completed=done)
 
 
 class Heartbeat:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simsched.observe.checker import Checker
-from simsched.sim.task import COMPLETED, Task
+from simsched.sim.task import COMPLETED, FAILED, Task
 from simsched.workload.program import ACQUIRE, RELEASE
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ def worker_limits(simulation: Simulation) -> tuple[int | None, int | None]:
     Compensation lets a pool of carriers grow up to ``maxPoolSize``. An M of Go without a P is a
     thread but no worker. A scheduler of another kind is taken at its word.
     """
-    spec, cores = simulation.spec, simulation.scenario.host.cores
+    spec: Any = simulation.spec
+    cores = simulation.scenario.host.cores
     if spec.kind == "thread_pool":
         most = spec.max_threads if spec.policy == "tomcat" else spec.maximum_pool_size
         return most, most
@@ -74,9 +75,7 @@ class Capacity(Checker):
         if not 0 <= core < self.cores:
             self.fail(f"a core below {self.cores}", f"core {core}", where=thread.name)
         if core in self.on:
-            self.fail(
-                f"core {core} to be free", f"{self.on[core].name} on it", where=thread.name
-            )
+            self.fail(f"core {core} to be free", f"{self.on[core].name} on it", where=thread.name)
         if thread in self.where:
             self.fail("a thread on one core", f"on {self.where[thread]} too", where=thread.name)
         if now < self.since_s.get(core, 0.0):
@@ -91,7 +90,8 @@ class Capacity(Checker):
         if now < self.since_s[core]:
             self.fail("a thread to leave after it came", "before", where=thread.name)
         del self.on[core], self.where[thread]
-        self.since_s[core] = now
+        # Who leaves while it is still waking up has not been there.
+        self.since_s[core] = now if now > self.since_s[core] else 0.0
 
     # -- workers and threads -----------------------------------------------------------------
 
@@ -142,8 +142,13 @@ class Capacity(Checker):
     def ended(self, now: float, task: Task, outcome: int) -> None:
         if outcome == COMPLETED and any(task in holders for holders in self.holders.values()):
             self.fail("nothing held at completion", "a permit", task)
+        if outcome == FAILED:
+            self._let_go(now, task)
 
     def released(self, now: float, task: Task) -> None:
+        self._let_go(now, task)
+
+    def _let_go(self, now: float, task: Task) -> None:
         self._instant(now)
         if task.held:
             self.fail("nothing held by an attempt that is over", f"{len(task.held)} permits", task)

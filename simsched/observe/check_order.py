@@ -12,9 +12,6 @@ from simsched.workload.program import ACQUIRE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simsched.observe.record import RunRecord
-    from simsched.sim.engine import Simulation
-
 
 class Discipline(Checker):
     """Queues that promise it are first in, first out; so are those for permits.
@@ -107,5 +104,6 @@ class Blindness(Checker):
 
     def step_started(self, now: float, task: Task) -> None:
         slot = task.ops[task.pc].slot
-        if slot >= 0 and isinstance(task.demands, OpaqueDemands):
-            task.demands.known = slot + 1
+        demands: object = task.demands
+        if slot >= 0 and isinstance(demands, OpaqueDemands):
+            demands.known = slot + 1

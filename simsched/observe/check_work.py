@@ -6,7 +6,8 @@ of them promises:
 - **The host**: no core idles while a thread is runnable, and no thread keeps a core without using
   it.
 - **Permits**: none is free while a task waits for one.
-- **A thread pool**: where threads idle, as many are on their way as tasks are in the queue. A woken
+- **A thread pool**: while threads idle and tasks are queued, a thread is on its way to the queue.
+  One may be enough: whoever takes a task and leaves others behind signals the next thread. A woken
   thread needs a core before it can look, and meanwhile a busy one may take the task.
 - **An event loop** does not sleep in its poll while a handle is ready, a descriptor is readable,
   or a timer is overdue by more than the timer resolution.
@@ -30,7 +31,7 @@ from simsched.schedulers.go_sysmon import LONGEST_SLEEP_S, NETPOLL_NEGLECTED_S, 
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.schedulers.virtual_thread import VirtualThread
-from simsched.sim.task import BLOCKING, IO, LOCK, RESOURCE, Task
+from simsched.sim.task import ADMISSION, RUN_QUEUE, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,39 +54,39 @@ class WorkConservation(SettledChecker):
     def __init__(self) -> None:
         self.busy_workers = 0
         self.last_event_s = 0.0
-        self.live: dict[int, Task] = {}
-        self.given_up: set[Task] = set()
+        self.phases: dict[Task, int] = {}  # the part of each attempt that the scheduler has
         self.in_netpoll: deque[float] = deque()  # since when what is ready waits there
+        self.polled_s = 0.0  # when somebody last took something from there
         self.unpolled = False  # nobody was blocked in netpoll when the last instant ended
         self._rule: Callable[[float], str | None] | None = None
 
     # -- what touches the state --------------------------------------------------------------
 
     def arrived(self, now: float, task: Task) -> None:
-        self.live[task.index] = task
+        self.phases[task] = ADMISSION
         self.touch()
 
     def retried(self, now: float, task: Task, again: Task) -> None:
-        if task.cancelled:
-            self.given_up.add(task)
-        del self.live[task.index]  # on the way: not the scheduler's
+        if not task.cancelled:
+            del self.phases[task]
         self.touch()
 
     def resent(self, now: float, task: Task) -> None:
-        self.live[task.index] = task
+        self.phases[task] = ADMISSION
         self.touch()
 
     def ended(self, now: float, task: Task, outcome: int) -> None:
-        if task.cancelled:
-            self.given_up.add(task)
-        del self.live[task.index]
+        if not task.cancelled:
+            del self.phases[task]
         self.touch()
 
     def released(self, now: float, task: Task) -> None:
-        self.given_up.discard(task)
+        del self.phases[task]
         self.touch()
 
     def entered(self, now: float, task: Task, phase: int) -> None:
+        if task in self.phases:
+            self.phases[task] = phase
         self.touch()
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
@@ -114,9 +115,11 @@ class WorkConservation(SettledChecker):
 
     def dequeued(self, now: float, task: Task, queue: str) -> None:
         if queue == "netpoll" and self.in_netpoll:
-            waited_s = now - self.in_netpoll.popleft()
-            if self.unpolled and waited_s > LONGEST_NEGLECT_S:
-                self.fail(f"netpoll within {LONGEST_NEGLECT_S} s", f"{waited_s:.9g} s", task)
+            neglect_s = self._neglect_s(now)
+            if self.unpolled and neglect_s > LONGEST_NEGLECT_S:
+                self.fail(f"netpoll within {LONGEST_NEGLECT_S} s", f"{neglect_s:.9g} s", task)
+            self.in_netpoll.popleft()
+            self.polled_s = now
         self.touch()
 
     # -- the verdict -------------------------------------------------------------------------
@@ -155,7 +158,7 @@ class WorkConservation(SettledChecker):
     def _rule_of(self, simulation: Simulation) -> Callable[[float], str | None]:
         scheduler = simulation.scheduler
         if isinstance(scheduler, ThreadPool):
-            return lambda _: pool_problem(scheduler, self.busy_workers)
+            return lambda _: pool_problem(scheduler)
         if isinstance(scheduler, EventLoop):
             return lambda now: loop_problem(scheduler, now)
         if isinstance(scheduler, Goroutine):
@@ -166,27 +169,32 @@ class WorkConservation(SettledChecker):
 
     def _go_problem(self, sched: Goroutine, now: float) -> str | None:
         self.unpolled = sched.poller is None and not sched.dead
-        if self.unpolled and self.in_netpoll and now - self.in_netpoll[0] > LONGEST_NEGLECT_S:
-            return f"a ready network, neglected for {now - self.in_netpoll[0]:.9g} s"
+        if self.unpolled and self._neglect_s(now) > LONGEST_NEGLECT_S:
+            return f"a ready network, neglected for {self._neglect_s(now):.9g} s"
         return go_problem(sched, self.busy_workers)
 
+    def _neglect_s(self, now: float) -> float:
+        """For how long nobody has looked at a ready network. A look takes a batch, not all."""
+        return now - max(self.in_netpoll[0], self.polled_s) if self.in_netpoll else 0.0
+
     def finish(self, simulation: Simulation, record: RunRecord) -> None:
-        """On an idle machine nobody waits to be run, unless for somebody who waits for a permit."""
-        asleep_s = simulation.clock.now - self.last_event_s
+        """Not all that is left waits to be run, on a machine that has come to rest."""
+        asleep_s = record.end_s - self.last_event_s
         if asleep_s < ASLEEP_S or len(simulation.host.idle) < len(simulation.host.cores):
             return
-        tasks = [*self.live.values(), *self.given_up]
-        if any(task.phase in (LOCK, RESOURCE) for task in tasks):
-            return  # a deadlock is possible: a carrier may be pinned by who waits
-        for task in tasks:
-            if task.phase not in (IO, BLOCKING):
-                self.fail("an idle machine to have no work", "a task that waits to be run", task)
+        # Who waits for anything else may hold the worker that the others wait for, for ever if it
+        # is a lock: that deadlock of pinned carriers is real.
+        waiting = [task for task, phase in self.phases.items() if phase in (ADMISSION, RUN_QUEUE)]
+        if waiting and len(waiting) == len(self.phases):
+            self.fail(
+                "a machine at rest to have no work", "a task that waits to be run", waiting[0]
+            )
 
 
-def pool_problem(pool: ThreadPool, busy: int) -> str | None:
-    """Tasks in a thread pool's queue that no thread will come for."""
-    on_their_way = pool.size - len(pool.idle) - busy
-    if pool.idle and len(pool.queue) > on_their_way:
+def pool_problem(pool: ThreadPool) -> str | None:
+    """Tasks in a thread pool's queue that no thread is on its way to."""
+    carried = pool.submitted - len(pool.queue) - pool.submitter_runs
+    if pool.queue and pool.idle and pool.size - len(pool.idle) - carried <= 0:
         return f"{len(pool.idle)} idle threads and {len(pool.queue)} tasks in the queue"
     return None
 
@@ -195,10 +203,14 @@ def loop_problem(loop: EventLoop, now: float) -> str | None:
     """Work that an event loop sleeps through."""
     if loop.poll is None:
         return None
-    if loop.ready or loop.io_ready:
-        return f"the loop asleep with {len(loop.ready) + len(loop.io_ready)} handles ready"
+    handles = len(loop.ready) + len(loop.epoll.readable)
+    if handles:
+        return f"the loop asleep with {handles} handles ready"
+    latest_s = now - loop.spec.timer_resolution_s - CLOCK_RESOLUTION_S
+    if not loop.timers or loop.timers[0][0] >= latest_s:
+        return None
     due_s = min((h.when_s for _, _, h in loop.timers if h.task is not None), default=now)
-    if due_s < now - loop.spec.timer_resolution_s - CLOCK_RESOLUTION_S:
+    if due_s < latest_s:
         return f"the loop asleep with a timer overdue by {now - due_s:.9g} s"
     return None
 

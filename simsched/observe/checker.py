@@ -29,9 +29,7 @@ class CheckFailed(Exception):
         time_s: simulated time at which it was noticed.
     """
 
-    def __init__(
-        self, invariant: str, time_s: float, where: str, expected: str, seen: str
-    ) -> None:
+    def __init__(self, invariant: str, time_s: float, where: str, expected: str, seen: str) -> None:
         self.invariant = invariant
         self.time_s = time_s
         place = f", {where}" if where else ""
@@ -56,9 +54,7 @@ class Checker(Observer):
     def finish(self, simulation: Simulation, record: RunRecord) -> None:
         """The run is over, and this is what it reports."""
 
-    def fail(
-        self, expected: str, seen: str, task: Task | None = None, where: str = ""
-    ) -> NoReturn:
+    def fail(self, expected: str, seen: str, task: Task | None = None, where: str = "") -> NoReturn:
         """Raise CheckFailed for what happens now, to ``task`` if it is about one."""
         if task is not None:
             where = place_of(task)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simsched.observe.ledger import N_BINS
-from simsched.observe.record import PARTS, ResourceUse, RunRecord
+from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, ResourceUse, RunRecord
 from simsched.observe.series import UnitLog, binned_mean, binned_sum, integral, steps
 
 if TYPE_CHECKING:
-    from simsched.observe.ledger import Ledger
+    from simsched.observe.ledger import Books, Ledger
     from simsched.sim.engine import Simulation
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,23 +22,19 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
     """Everything measured in one finished run."""
     ledger = run.ledger
     duration_s = run.scenario.duration_s
-    rows = ledger.close(end_s)
-    arrival_s = np.array(ledger.arrival_s)
-    class_id = np.array(ledger.class_id, np.int32)
-    outcome = rows[:, 2].astype(np.int8)
-    finish_s = np.where(outcome == 0, np.nan, rows[:, 1])
-    parts_s = np.ascontiguousarray(rows[:, 4:])
+    books = ledger.close(end_s)
+    finish_s = np.where(books.outcome == UNFINISHED, np.nan, books.closed_s)
     edges = np.linspace(0.0, duration_s, N_BINS + 1)
-    memory, peak, workers_max = _memory(run, arrival_s, class_id, rows, edges)
-    series = _series(ledger, arrival_s, finish_s, outcome, edges)
+    memory, peak, workers_max = _memory(run, books, edges)
+    series = _series(ledger, books, edges)
     series["memory_bytes"] = memory
     return RunRecord(
-        arrival_s=arrival_s,
+        arrival_s=books.arrival_s,
         finish_s=finish_s,
-        outcome=outcome,
-        class_id=class_id,
-        attempts=rows[:, 3].astype(np.int16),
-        parts_s=parts_s,
+        outcome=books.outcome,
+        class_id=books.class_id,
+        attempts=books.attempts,
+        parts_s=books.parts_s,
         duration_s=duration_s,
         end_s=end_s,
         bin_s=duration_s / N_BINS,
@@ -46,25 +42,21 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         peak=peak,
         activity=_activity(run, end_s),
         waits=_waits(run, duration_s),
-        worker_time_s=_worker_time(run, parts_s, series, duration_s),
+        worker_time_s=_worker_time(run, books.parts_s, series, duration_s),
         workers_max=workers_max,
         worker_limit=run.scheduler.worker_limit,
         totals={
             "busy_core_s": float(integral(*ledger.core_log.sorted(), np.array([end_s]))[0]),
-            "overhead_core_s": sum(ledger.overhead_bins),
+            "overhead_core_s": sum(ledger.overhead_bins.tolist()),
             "late_cpu_s": ledger.late_cpu_s,
         },
     )
 
 
-def _series(
-    ledger: Ledger,
-    arrival_s: FloatArray,
-    finish_s: FloatArray,
-    outcome: npt.NDArray[np.int8],
-    edges: FloatArray,
-) -> dict[str, FloatArray]:
-    ended = finish_s[outcome != 0]
+def _series(ledger: Ledger, books: Books, edges: FloatArray) -> dict[str, FloatArray]:
+    arrival_s, outcome = books.arrival_s, books.outcome
+    ended = books.closed_s[outcome != UNFINISHED]
+    completed = books.closed_s[outcome == COMPLETED]
     changes = np.concatenate((np.ones(len(arrival_s)), -np.ones(len(ended))))
     in_system = steps(np.concatenate((arrival_s, ended)), changes)
     return {
@@ -73,15 +65,15 @@ def _series(
         "busy_cores": binned_mean(*ledger.core_log.sorted(), edges),
         "busy_workers": binned_mean(*_busy_workers(ledger), edges),
         "workers": binned_mean(*ledger.thread_log.sorted(), edges),
-        "overhead_cores": np.array(ledger.overhead_bins[:-1]) / np.diff(edges),
+        "overhead_cores": ledger.overhead_bins[:-1] / np.diff(edges),
         "arrivals": binned_sum(arrival_s, np.ones(len(arrival_s)), edges),
-        "completions": binned_sum(finish_s[outcome == 1], np.ones(np.sum(outcome == 1)), edges),
+        "completions": binned_sum(completed, np.ones(len(completed)), edges),
     }
 
 
 def _busy_workers(ledger: Ledger) -> tuple[FloatArray, FloatArray]:
     times, changes = ledger.worker_log.raw()
-    starts, ends = np.array(ledger.stall_starts_s), np.array(ledger.stall_ends_s)
+    starts, ends = ledger.stalls()
     return steps(
         np.concatenate((times, starts, ends)),
         np.concatenate((changes, np.ones(len(starts)), -np.ones(len(ends)))),
@@ -89,18 +81,14 @@ def _busy_workers(ledger: Ledger) -> tuple[FloatArray, FloatArray]:
 
 
 def _memory(
-    run: Simulation,
-    arrival_s: FloatArray,
-    class_id: npt.NDArray[np.int32],
-    rows: FloatArray,
-    edges: FloatArray,
+    run: Simulation, books: Books, edges: FloatArray
 ) -> tuple[FloatArray, dict[str, float], int]:
     """Memory over time = base + threads * stack + attempts held * (task + connection + own)."""
     spec = run.spec.memory
     thread_times, thread_changes = run.ledger.thread_log.raw()
-    ended = rows[:, 2] != 0
-    log = run.ledger.held_log
-    held_times = np.concatenate((arrival_s, rows[ended, 1], np.array(log.times)))
+    ended = books.outcome != UNFINISHED
+    class_id, log = books.class_id, run.ledger.held_log
+    held_times = np.concatenate((books.arrival_s, books.closed_s[ended], np.array(log.times)))
     held_change = np.concatenate(
         (class_id + 1, -1 - class_id[ended], np.array(log.changes, np.int64))
     )
@@ -133,7 +121,8 @@ def _memory(
 def _activity(run: Simulation, end_s: float) -> dict[str, float]:
     counts = {name: float(n) for name, n in sorted(run.ledger.counts.items())}
     counts["context_switches"] = float(run.ledger.switches)
-    stalls_s = np.array(run.ledger.stall_ends_s) - np.array(run.ledger.stall_starts_s)
+    starts_s, ends_s = run.ledger.stalls()
+    stalls_s = ends_s - starts_s
     if len(stalls_s):
         counts["loop_lag_p99_s"] = loop_lag_quantile(stalls_s, end_s, 0.99)
         counts["loop_lag_max_s"] = float(stalls_s.max())

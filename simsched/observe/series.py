@@ -37,13 +37,20 @@ class DeltaLog:
 
 
 class UnitLog:
-    """Changes by one. ``add(t)`` is one up and ``add(-t)`` one down: the sign bit tells."""
+    """Changes by one, in any order. ``add(t)`` is one up and ``add(-t)`` one down.
+
+    The sign bit tells, so that it works at 0, too.
+    """
 
     __slots__ = ("_signed", "add")
 
     def __init__(self) -> None:
         self._signed = array("d")
         self.add = self._signed.append
+
+    def extend(self, changes: FloatArray) -> None:
+        """Record many changes at once."""
+        self._signed.frombytes(changes.tobytes())
 
     def raw(self) -> tuple[FloatArray, FloatArray]:
         """Times and changes (+1 or -1), in the order of recording."""

@@ -155,8 +155,21 @@ class _Summary:
             for s in self.result.schedulers
             if s.verdict != "STABLE"
         ]
-        warned = [(s.name, text) for s in self.result.schedulers for text in s.warnings]
-        self._list("Warnings", doubts + warned, width, style="yellow")
+        self._list("Warnings", doubts + self._warnings(), width, style="yellow")
+
+    def _warnings(self) -> list[tuple[str, str]]:
+        """Each warning once, with the schedulers it holds for; footnotes are not said twice."""
+        holders: dict[str, list[str]] = {}
+        for scheduler in self.result.schedulers:
+            for text in scheduler.warnings:
+                holders.setdefault(text, []).append(scheduler.name)
+        everybody = len(self.result.schedulers)
+        return [
+            (name, text)
+            for text, names in holders.items()
+            if "too few samples" not in text
+            for name in (["all"] if 1 < everybody == len(names) else names)
+        ]
 
     def _list(
         self, title: str, items: Sequence[tuple[str, str]], width: int, style: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from simsched.schedulers.base import Scheduler
@@ -10,11 +9,9 @@ from simsched.schedulers.base import Scheduler
 if TYPE_CHECKING:
     from simsched.sim.machine import Machine
 
-ENTRY_POINTS = "simsched.schedulers"
-
 
 def scheduler_class(kind: str) -> type[Scheduler]:
-    """The scheduler of this kind: a built-in one, or one registered by an entry point.
+    """The scheduler of this kind.
 
     Raises:
         KeyError: If there is none.
@@ -28,9 +25,6 @@ def scheduler_class(kind: str) -> type[Scheduler]:
     for scheduler in built_in:
         if scheduler.kind == kind:
             return scheduler
-    for entry in entry_points(group=ENTRY_POINTS, name=kind):
-        loaded: type[Scheduler] = entry.load()
-        return loaded
     raise KeyError(kind)
 
 

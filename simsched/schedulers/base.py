@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +49,24 @@ class Scheduler(ABC):
     @abstractmethod
     def cancel(self, task: Task) -> None:
         """The client has given up on ``task``: stop it where the real runtime would."""
+
+    def expect(self, arrival_s: float, index: int) -> bool:
+        """The next request will arrive then.
+
+        A scheduler that looks for requests by itself returns True, and calls
+        ``clients.send_next()`` when it looks, once it is ``arrival_s`` or later.
+        """
+        return False
+
+    def catch_up(self, until_s: float, priority: float = math.inf) -> None:  # noqa: B027
+        """Tell all that has happened before ``priority``'s turn at ``until_s``.
+
+        It is asked of a scheduler before somebody looks at a task from outside: a client that
+        gives up, or the end of the run. Only those that notice things late have to answer.
+        """
+
+    def end(self, now: float) -> None:  # noqa: B027 - most have nothing to add
+        """The run is over: tell the observers of what is still under way."""
 
     @property
     @abstractmethod

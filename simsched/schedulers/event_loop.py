@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, ClassVar
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
+from simsched.schedulers.epoll import IN_KERNEL, RESOLVE, Epoll
 from simsched.sim.clock import IO_DONE, Call, Moment, Process
 from simsched.sim.task import BLOCKING, CPU, IO, OVERHEAD, RUN_QUEUE, Task
 from simsched.workload import program as op_code
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from simsched.workload.program import Op
 
 # What the handle in the ready queue will do for its task, and what a running step waits for.
-CREATE, RESOLVE, STEP, BURST, PAYING, FROZEN = range(6)
+CREATE, STEP, BURST, PAYING, FROZEN = range(5)  # ... or RESOLVE
 
+COMPUTE, AWAIT_IO = op_code.CPU, op_code.IO  # the most frequent steps, by names found quickly
 END = op_code.Op(code=-1)
+SUSPENDS = frozenset({op_code.IO, op_code.SLEEP})  # awaits that are never done at once
 
 CLOCK_RESOLUTION_S = 1e-9  # time.get_clock_info("monotonic").resolution on Linux
 
@@ -70,14 +73,14 @@ class EventLoop(Scheduler):
         super().__init__(machine, spec)
         self.thread = machine.host.thread("loop")
         self.ready: deque[Task] = deque()
-        self.io_ready: deque[Task] = deque()  # descriptors the kernel would report, oldest first
+        self.epoll = Epoll(machine)
         self.timers: list[tuple[float, int, TimerHandle]] = []
         self.sleeping: dict[Task, TimerHandle] = {}
         self.poll: Event | None = None  # set while the loop is blocked in epoll_wait
         self.owed_s = 0.0  # bookkeeping costs not yet paid
         self.paid_s = 0.0  # what of them the running burst pays
         self._sequence = 0
-        self._back_from_poll_s = 0.0
+        self._polled_s = 0.0  # when the loop last looked what has become ready
 
     @property
     def worker_limit(self) -> int | None:
@@ -96,41 +99,30 @@ class EventLoop(Scheduler):
 
     # -- what happens outside the loop -------------------------------------------------------
 
+    def expect(self, arrival_s: float, index: int) -> bool:
+        return self.epoll.accept(arrival_s, index)
+
     def submit(self, task: Task) -> None:
         """A request becomes readable on its connection."""
         task.stage = CREATE
-        self._readable(task)
-
-    def _io_done(self, call: Call) -> None:
-        task: Task = call.arg
-        task.wait = None
-        task.stage = RESOLVE
-        if self.detailed:
-            self.observers.step_ended(self.clock.now, task)
-        task.pc += 1
-        self.entered(self.clock.now, task, RUN_QUEUE)
-        self._readable(task)
-
-    def _readable(self, task: Task) -> None:
-        if self.detailed:
-            self.observers.queued(self.clock.now, task, "epoll")
-        self.io_ready.append(task)
+        self.epoll.submit(task)
         if self.poll is not None:
             self._interrupt_poll()
+
+    def catch_up(self, until_s: float, priority: float = math.inf) -> None:
+        self.epoll.catch_up(until_s, priority)
 
     def _interrupt_poll(self) -> None:
         if self.poll is not None:
             poll, self.poll = self.poll, None
+            self._polled_s = self.clock.now
             self.thread.wake_with(poll)
 
     def cancel(self, task: Task) -> None:
         """``Task.cancel()``: a suspended coroutine is woken to be told, a running one is not."""
-        if task.wait is not None:
-            task.wait.cancel()
-            task.wait = None
-        elif task in self.sleeping:
+        if task in self.sleeping:
             self.sleeping.pop(task).task = None
-        else:
+        elif task.stage != IN_KERNEL:
             op = task.ops[task.pc] if task.pc < len(task.ops) else None
             if op is None or op.code != op_code.ACQUIRE:
                 return
@@ -142,44 +134,46 @@ class EventLoop(Scheduler):
     # -- the loop ----------------------------------------------------------------------------
 
     def _run_forever(self) -> Process:
-        clock, ready, step = self.clock, self.ready, self._step
-        turn_s = self.spec.iteration_s + self.spec.handle_s
-        handle_s = self.spec.handle_s
-        took_turns = True  # others have run since the last look at what else happens now
+        clock, thread, ready = self.clock, self.thread, self.ready
+        epoll, pending, readable = self.epoll, self.epoll.pending, self.epoll.readable
+        step, stalled, handle_s = self._step, self.observers.stalled, self.spec.handle_s
+        turn_s = self.spec.iteration_s + handle_s
+        heap = clock.heap
         while True:
-            if took_turns:
-                took_turns = False
-                if clock.settling():
-                    yield clock.settle()
-            if self.io_ready or self.timers:
+            if heap and heap[0][0] <= clock.now and clock.settling():
+                yield clock.settle()
+            now = clock.now
+            if now > self._polled_s:
+                # Away from the poll for one iteration, not for a busy period.
+                stalled(self._polled_s, now)
+                self._polled_s = now
+            if pending and pending[0][0] <= now:
+                epoll.catch_up(now)
+            if readable or self.timers:
                 self._collect()
             handles = len(ready)
             if not handles:
-                if clock.settling():  # a wait of no length
-                    took_turns = True
-                    continue
-                self.poll = poll = Moment(clock)
-                timer = self._enter_poll()
-                yield poll
-                self._leave_poll(timer)
-                took_turns = True
+                due_s = self._next_due_s()
+                if thread.nap(due_s):
+                    self._polled_s = clock.now
+                elif not clock.settling():  # else it is a wait of no length
+                    yield from self._poll_until(due_s)
                 continue
             self.owed_s += turn_s
             task = ready.popleft()
             if handles == 1 and task.stage != STEP:
                 # Its step will be alone in the next iteration, at this same instant: go on there.
                 self._callback(task)
-                ready.popleft()
                 self.owed_s += turn_s
             while True:
                 if task.stage == STEP:
                     wait = step(task)
                     while wait is not None:
-                        took_turns = True
                         yield wait
                         wait = step(task)
                 else:
                     self._callback(task)
+                    ready.append(task)
                 handles -= 1
                 if not handles:
                     break
@@ -187,7 +181,10 @@ class EventLoop(Scheduler):
                 self.owed_s += handle_s
 
     def _callback(self, task: Task) -> None:
-        """A handle without user code: accept a request, or resolve the future a task awaits."""
+        """A handle without user code: accept a request, or resolve the future a task awaits.
+
+        The task's next step has to be put into the ready queue.
+        """
         if task.stage == CREATE:
             self.owed_s += self.spec.task_create_s
             self.entered(self.clock.now, task, RUN_QUEUE)
@@ -195,26 +192,38 @@ class EventLoop(Scheduler):
         if self.detailed:
             self.observers.dequeued(self.clock.now, task, "ready")
             self.observers.queued(self.clock.now, task, "ready")
-        self.ready.append(task)
 
-    def _enter_poll(self) -> Call | None:
+    def _next_due_s(self) -> float:
+        """When ``epoll_wait`` will return, as far as it is known now."""
+        due_s, timers = self.epoll.next_s(), self.timers
+        while timers and timers[0][2].task is None:
+            heappop(timers)
+        if timers:
+            now = self.clock.now
+            due_s = min(due_s, now + self._round_up(timers[0][0] - now))
+        return due_s
+
+    def _poll_until(self, due_s: float) -> Process:
         """Block in ``epoll_wait``: leave the core until I/O is ready or a timer is due."""
         clock = self.clock
-        now = clock.now
+        self.poll = poll = Moment(clock)
         self.thread.sleep()
-        self.observers.stalled(self._back_from_poll_s, now)
-        while self.timers and self.timers[0][2].task is None:
-            heappop(self.timers)
-        if not self.timers:
-            return None
-        delay_s = self._round_up(self.timers[0][0] - now)
-        return clock.call_at(now + delay_s, IO_DONE, self._poll_times_out)
+        timeout = None
+        if due_s < math.inf:
+            timeout = clock.call_at(due_s, IO_DONE, self._poll_returns)
+        yield poll
+        # Back on a core. Waking up has delayed all that are ready: nobody's own overhead.
+        if timeout is not None:
+            timeout.cancel()
+        self._polled_s = clock.now
 
-    def _leave_poll(self, timer: Call | None) -> None:
-        """Back on a core. Waking up has delayed all that are ready: nobody's own overhead."""
-        if timer is not None:
-            timer.cancel()
-        self._back_from_poll_s = self.clock.now
+    def _poll_returns(self, _: Call) -> None:
+        self._interrupt_poll()
+
+    def end(self, now: float) -> None:
+        self.catch_up(now)
+        if self.poll is None:
+            self.observers.stalled(self._polled_s, now)
 
     def _round_up(self, delay_s: float) -> float:
         """EpollSelector.select: the timeout is rounded up to whole milliseconds."""
@@ -223,20 +232,17 @@ class EventLoop(Scheduler):
             return delay_s
         return math.ceil(delay_s / resolution_s - 1e-9) * resolution_s
 
-    def _poll_times_out(self, _: Call) -> None:
-        self._interrupt_poll()
-
     def _collect(self) -> None:
         """Steps 2 and 3: reader handles, then due timers."""
         now = self.clock.now
-        io_ready, timers = self.io_ready, self.timers
-        if io_ready:
+        readable, timers = self.epoll.readable, self.timers
+        if readable:
             if self.detailed:
-                for task in io_ready:
+                for task in readable:
                     self.observers.dequeued(now, task, "epoll")
                     self.observers.queued(now, task, "ready")
-            self.ready.extend(io_ready)
-            io_ready.clear()
+            self.ready.extend(readable)
+            readable.clear()
         while timers and timers[0][0] < now + CLOCK_RESOLUTION_S:
             timed = heappop(timers)[2].task
             if timed is None:
@@ -264,20 +270,21 @@ class EventLoop(Scheduler):
         Until then, the result is what the loop's thread has to wait for before the next call:
         the end of a CPU burst or of a blocking call.
         """
-        clock, thread = self.clock, self.thread
+        clock, thread, detailed = self.clock, self.thread, self.detailed
         if task.stage == STEP:
-            if self.detailed:
+            if detailed:
                 self.observers.dequeued(clock.now, task, "ready")
             self.entered(clock.now, task, CPU)
+            if task.cancelled:  # CancelledError is thrown where it waits: no step follows
+                task.pc = len(task.ops)
         else:
             self._waited(task)
-        ops = task.ops
+        ops, pc = task.ops, task.pc
         while True:
-            pc = task.pc
             op = ops[pc] if pc < len(ops) else END
             code = op.code
-            if code == op_code.CPU and not task.cancelled:
-                if self.detailed:
+            if code == COMPUTE:
+                if detailed:
                     self.observers.step_started(clock.now, task)
                 owed_s = self.owed_s
                 self.owed_s = 0.0
@@ -298,26 +305,29 @@ class EventLoop(Scheduler):
                     return wait
                 self.worked(clock.now, task, owed_s, thread)
                 continue
-            elif op is END or task.cancelled:
+            elif op is END or (task.cancelled and code in SUSPENDS):
                 self._finish(task)
                 return None
             else:
-                if self.detailed:
+                if detailed:
                     self.observers.step_started(clock.now, task)
-                if code == op_code.IO:
-                    self.entered(clock.now, task, IO)
-                    self.after(task.demands[op.slot], task, self._io_done)
+                if code == AWAIT_IO:
+                    self.epoll.await_io(task, task.demands[op.slot])
                     return None
                 if code == op_code.BLOCKING:
                     return self._freeze(task, task.demands[op.slot])
                 if code == op_code.RELEASE:
                     self._grant(self.release(task, op))
                 elif code != op_code.ACQUIRE or not self.resources[op.arg].acquire(task):
-                    self._suspend(task, op)
+                    if task.cancelled:
+                        self.resources[op.arg].withdraw(task)
+                        self._finish(task)
+                    else:
+                        self._suspend(task, op)
                     return None
-            if self.detailed:
+            if detailed:
                 self.observers.step_ended(clock.now, task)
-            task.pc = pc + 1
+            task.pc = pc = pc + 1
 
     def _waited(self, task: Task) -> None:
         """The burst or blocking call that the step waited for has ended."""

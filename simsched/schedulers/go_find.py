@@ -62,7 +62,7 @@ def _global_get(sched: Goroutine, p: P, limit: int) -> Task:
         g = queue.popleft()
         if sched.detailed:
             sched.observers.dequeued(now, g, "global")
-        p.queue.put(g, queue, as_next=False)
+        sched.local_put(p, g)
     return first
 
 
@@ -70,8 +70,7 @@ def _poll_network(sched: Goroutine, p: P) -> Task | None:
     """A look at the network without waiting, unless an M is blocked in it already."""
     if sched.poller is not None:
         return None
-    sched.last_poll_s = sched.clock.now
-    ready = sched.netpoll()
+    ready = sched.netpoll()  # sched.lastpoll is left alone: sysmon goes by polls that waited
     if not ready:
         return None
     sched.inject(ready[1:], p)
@@ -121,7 +120,7 @@ def _steal_from(sched: Goroutine, m: M, p: P, victim: P, *, and_next: bool) -> T
     grabbed = victim.queue.grab()
     if grabbed:
         for g in grabbed[:-1]:
-            p.queue.put(g, sched.global_queue, as_next=False)
+            sched.local_put(p, g)
         return grabbed[-1]
     next_g = victim.queue.next
     if next_g is None or not and_next:

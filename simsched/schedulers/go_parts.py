@@ -18,6 +18,10 @@ IDLE, RUNNING, SYSCALL = range(3)
 _NEVER = float("inf")
 
 
+class ThreadLimitExceeded(Exception):
+    """The runtime throws: the process ends, whatever its threads are doing."""
+
+
 class Timers:
     """The timer heap of one P. Cancelled timers stay in it until they come up."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
-from simsched.schedulers.go_parts import RUNNING, SYSCALL, P
+from simsched.schedulers.go_parts import RUNNING, SYSCALL, P, ThreadLimitExceeded
 from simsched.sim.clock import DISPATCH, Process
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Sysmon:
         sched, clock = self.sched, self.sched.clock
         idle_rounds = 0
         sleep_s = SHORTEST_SLEEP_S
-        while not sched.dead:
+        while True:
             if idle_rounds == 0:
                 sleep_s = SHORTEST_SLEEP_S
             elif idle_rounds > ROUNDS_BEFORE_DOUBLING:
@@ -80,8 +80,13 @@ class Sysmon:
                 yield self._deep_sleep
                 idle_rounds = 0
                 sleep_s = SHORTEST_SLEEP_S
-            self._poll_neglected_network()
-            idle_rounds = 0 if self._retake() else idle_rounds + 1
+            if sched.dead:
+                return
+            try:
+                self._poll_neglected_network()
+                idle_rounds = 0 if self._retake() else idle_rounds + 1
+            except ThreadLimitExceeded:
+                return
 
     def _rounds_to_sleep(self, idle_rounds: int) -> int:
         sched = self.sched

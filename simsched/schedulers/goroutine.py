@@ -24,18 +24,19 @@ ready network may go unnoticed until its P looks there again, or ``sysmon`` does
 ``blocking`` steps of kind ``socket`` and ``synchronized`` park like any other wait (Go has no
 blocking sockets and no monitors); ``file`` and ``native`` are system calls.
 
-``context.Context`` cancellation reaches a goroutine that is parked, never one that computes or is
-in a system call.
+``context.Context`` cancellation reaches a goroutine that is parked. One that computes, or is in a
+system call, goes on to its next wait, which fails at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from simsched.schedulers.base import Scheduler
 from simsched.schedulers.go_find import find_runnable
-from simsched.schedulers.go_parts import IDLE, RUNNING, SYSCALL, M, P
+from simsched.schedulers.go_parts import IDLE, RUNNING, SYSCALL, M, P, ThreadLimitExceeded
 from simsched.schedulers.go_sysmon import Sysmon
 from simsched.schedulers.random_order import RandomOrder
 from simsched.sim.clock import IO_DONE, Call, Process
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 SYSCALL_KINDS = frozenset({"file", "native"})
 CREATED, ALIVE = range(2)
+SHORTEST_POLL_S = 1e-6  # epoll_wait as a system call, even where it does not wait
+NETPOLL_EVENTS = 128  # netpoll_epoll.go: what one epoll_wait returns at most
 
 
 class Goroutine(Scheduler):
@@ -60,9 +63,9 @@ class Goroutine(Scheduler):
         self.ps = [P(i) for i in range(spec.resolved_gomaxprocs(machine.cores))]
         self.global_queue: deque[Task] = deque()
         self.idle_ps: list[P] = list(reversed(self.ps))  # a stack; P 0 is on top
+        self.ms: list[M] = []
         self.idle_ms: list[M] = []  # a stack too
         self.n_spinning = 0
-        self.n_ms = 0
         self.net_ready: deque[Task] = deque()  # what netpoll would return
         self.poller: M | None = None  # the M blocked in netpoll, if one is
         self.poll_until_s = float("inf")
@@ -70,7 +73,7 @@ class Goroutine(Scheduler):
         self.steal_order = RandomOrder(machine.stream("steal order"))
         self.sysmon = Sysmon(self)
         self.dead = False
-        self.alive: set[Task] = set()  # goroutines that have begun and not ended
+        self.inside: dict[Task, None] = {}  # requests that the process would take with it
 
     @property
     def worker_limit(self) -> int | None:
@@ -93,6 +96,7 @@ class Goroutine(Scheduler):
             self.clients.failed(task)
             return
         task.stage = CREATED
+        self.inside[task] = None
         self._net_ready(task)
 
     def _io_done(self, call: Call) -> None:
@@ -118,14 +122,15 @@ class Goroutine(Scheduler):
             m.thread.wake_with(token)
 
     def netpoll(self) -> list[Task]:
-        """All goroutines whose I/O is ready, oldest first."""
-        ready = list(self.net_ready)
-        self.net_ready.clear()
+        """Goroutines whose I/O is ready, the latest first: the runtime's ``gList`` is a stack."""
+        events = self.net_ready
+        ready = [events.popleft() for _ in range(min(NETPOLL_EVENTS, len(events)))]
         for g in ready:
             if self.detailed:
                 self.observers.dequeued(self.clock.now, g, "netpoll")
             if g.stage == CREATED:
                 self.enter(g, RUN_QUEUE)
+        ready.reverse()
         return ready
 
     def cancel(self, task: Task) -> None:
@@ -136,12 +141,9 @@ class Goroutine(Scheduler):
         elif isinstance(task.worker, P):
             task.worker.timers.cancel(task)
             task.worker = None
-        else:
-            op = task.ops[task.pc] if task.pc < len(task.ops) else None
-            if op is None or op.code != op_code.ACQUIRE:
-                return
-            if not self.resources[op.arg].withdraw(task):
-                return
+        elif not self._withdraw(task):
+            return
+        task.pc = len(task.ops)  # its wait fails: no step follows
         self.enter(task, RUN_QUEUE)
         self._net_ready(task)
 
@@ -150,29 +152,37 @@ class Goroutine(Scheduler):
     def ready(self, g: Task, p: P) -> None:
         """``goready``: into ``runnext`` of the P that woke it."""
         self.enter(g, RUN_QUEUE)
-        p.queue.put(g, self.global_queue, as_next=True)
+        self.local_put(p, g, as_next=True)
         self.wake_p()
 
     def inject(self, gs: list[Task], p: P | None) -> None:
         """``injectglist``: one for each idle P by way of the global queue, the rest to ``p``."""
         if not gs:
             return
-        now = self.clock.now
         n_global = len(gs) if p is None else min(len(gs), len(self.idle_ps))
         for g in gs[:n_global]:
-            self.global_put(g, now)
+            self.global_put(g)
         for _ in range(min(n_global, len(self.idle_ps))):
             self.start_m(self.idle_p_get(), spinning=False)
         if p is not None:
             for g in gs[n_global:]:
-                p.queue.put(g, self.global_queue, as_next=False)
+                self.local_put(p, g)
             self.wake_p()
 
-    def global_put(self, g: Task, now: float) -> None:
+    def global_put(self, g: Task) -> None:
         """At the tail of the global queue."""
         if self.detailed:
-            self.observers.queued(now, g, "global")
+            self.observers.queued(self.clock.now, g, "global")
         self.global_queue.append(g)
+
+    def local_put(self, p: P, g: Task, *, as_next: bool = False) -> None:
+        """``runqput``: into the queue of a P; what does not fit spills into the global queue."""
+        queue = self.global_queue
+        n = len(queue)
+        p.queue.put(g, queue, as_next=as_next)
+        if self.detailed:
+            for spilled in islice(queue, n, None):
+                self.observers.queued(self.clock.now, spilled, "global")
 
     # -- Ps and Ms ---------------------------------------------------------------------------
 
@@ -215,12 +225,11 @@ class Goroutine(Scheduler):
             assert token is not None
             m.thread.wake_with(token)
             return
-        if self.n_ms >= self.spec.max_threads:
+        if len(self.ms) >= self.spec.max_threads:
             self._die()
-            return
-        self.n_ms += 1
         self.observers.threads(self.clock.now, 1)
-        m = M(self.host.thread(f"M{self.n_ms}"))
+        m = M(self.host.thread(f"M{len(self.ms) + 1}"))
+        self.ms.append(m)
         self.acquire_p(m, p)
         m.spinning = spinning
         self.clock.process(self._m_start(m))
@@ -243,33 +252,55 @@ class Goroutine(Scheduler):
             if p.timers.earliest_s() < self.poll_until_s:
                 self.break_netpoll()
 
-    def _die(self) -> None:
-        """``debug.SetMaxThreads``: "runtime: program exceeds 10000-thread limit"."""
+    def _die(self) -> NoReturn:
+        """``checkmcount``: "runtime: program exceeds 10000-thread limit"."""
+        now = self.clock.now
         self.dead = True
+        self.poller = None
         self.observers.counted("thread_limit_exceeded", 1)
-        unborn = [g for g in self._all_queued() if g.stage == CREATED]
-        for task in [*sorted(self.alive, key=lambda g: g.index), *unborn]:
-            self.clients.failed(task)
-        self.alive.clear()
-
-    def _all_queued(self) -> list[Task]:
-        gs = [*self.net_ready, *self.global_queue]
+        self.host.kill([m.thread for m in self.ms])
+        for _ in self.ms:
+            self.observers.threads(now, -1)
         for p in self.ps:
-            gs += [*p.queue.ring, *([p.queue.next] if p.queue.next else [])]
-        return gs
+            if p.busy:
+                self.observers.busy(now, p.name, -1)
+        for g in self.inside:
+            self._withdraw(g)
+        for g in self.inside:
+            self.drop_held(g)  # its connections are closed: nobody inherits them
+            self.clients.failed(g)
+        self.inside.clear()
+        raise ThreadLimitExceeded
+
+    def _withdraw(self, g: Task) -> bool:
+        """Stop waiting for a permit, if ``g`` does."""
+        op = g.ops[g.pc] if g.pc < len(g.ops) else None
+        if op is None or op.code != op_code.ACQUIRE:
+            return False
+        return self.resources[op.arg].withdraw(g)
 
     # -- the life of an M --------------------------------------------------------------------
 
     def _m_start(self, m: M) -> Process:
+        if self.dead:
+            return
+        try:
+            yield from self._m_life(m)
+        except ThreadLimitExceeded:
+            return
+
+    def _m_life(self, m: M) -> Process:
         create_s = self.spec.thread_create_s if self.clock.now > 0 else 0.0
         wait = m.thread.run(create_s)
         if wait is not None:
             yield wait
         if create_s:
             self.observers.overhead(self.clock.now, create_s)
-        while not self.dead:
+        while True:
             if self.clock.settling():
                 yield self.clock.settle()
+            if self.dead:
+                return
             g = find_runnable(self, m)
             if g is None:
                 if m.back_off_s:
@@ -295,7 +326,9 @@ class Goroutine(Scheduler):
             self.poller = m
             self.poll_until_s = min(p.timers.earliest_s() for p in self.ps)
             if self.poll_until_s < float("inf"):
-                at_s = max(self.poll_until_s, self.clock.now)
+                # One that is due is on somebody else's P, and that P's M on its way to it.
+                now = self.clock.now
+                at_s = self.poll_until_s if self.poll_until_s > now else now + SHORTEST_POLL_S
                 timer = self.clock.call_at(at_s, IO_DONE, self._poll_times_out)
             yield token
             if timer is not None:
@@ -359,9 +392,11 @@ class Goroutine(Scheduler):
         m.owed_s += self.spec.switch_s
         if g.stage == CREATED:
             g.stage = ALIVE
+            if g.cancelled:  # nobody waits for it any more
+                g.pc = len(g.ops)
             m.owed_s += self.spec.create_s
-            self.alive.add(g)
             self.wake_p()  # newproc: each request starts a goroutine
+        g.thread = m.thread
         self.enter(g, CPU)
         yield from self._run_steps(m, g)
 
@@ -369,12 +404,12 @@ class Goroutine(Scheduler):
         """Run ``g`` until it parks, ends, is preempted, or loses its P in a system call."""
         clock = self.clock
         ops = g.ops
-        while g.pc < len(ops) and not self.dead:
+        while g.pc < len(ops):
             op = ops[g.pc]
-            if op.code == op_code.CPU and not g.cancelled:
-                demand_s = g.left_s or g.demands[op.slot]
+            if op.code == op_code.CPU:
                 if self.detailed and not g.left_s:
                     self.observers.step_started(clock.now, g)
+                demand_s = g.left_s or g.demands[op.slot]
                 m.current = g
                 yield from self._burst(m, g, demand_s)
                 m.current = None
@@ -385,8 +420,6 @@ class Goroutine(Scheduler):
                 continue
             if m.owed_s or m.thread.core is None:
                 yield from self._burst(m, g, 0.0)
-            if g.cancelled:
-                break
             if self.detailed:
                 self.observers.step_started(clock.now, g)
             if op.code == op_code.BLOCKING and op.kind in SYSCALL_KINDS:
@@ -398,6 +431,10 @@ class Goroutine(Scheduler):
                 if heir is not None:
                     self._grant(heir, m)
             elif not (op.code == op_code.ACQUIRE and self.resources[op.arg].acquire(g)):
+                if g.cancelled:
+                    if op.code == op_code.ACQUIRE:
+                        self.resources[op.arg].withdraw(g)
+                    break
                 self._park(m, g)
                 return
             self.step_done(g)
@@ -412,15 +449,17 @@ class Goroutine(Scheduler):
         if wait is not None:
             yield wait
         g.left_s = 0.0
-        if thread.unrun_s:
-            g.left_s, thread.unrun_s = min(thread.unrun_s, demand_s), 0.0
-        self.observers.worked(self.clock.now, g, owed_s, thread)
+        if thread.unrun_s:  # the costs come first: they are left over only with all of the demand
+            g.left_s = min(thread.unrun_s, demand_s)
+            m.owed_s = thread.unrun_s - g.left_s
+            thread.unrun_s = 0.0
+        self.observers.worked(self.clock.now, g, owed_s - m.owed_s, thread)
 
     def _preempted(self, m: M, g: Task) -> None:
         """``gopreempt_m``: to the tail of the global queue."""
         self.observers.counted("goroutine_preemptions", 1)
         self.enter(g, RUN_QUEUE)
-        self.global_put(g, self.clock.now)
+        self.global_put(g)
         if self.idle_ps:
             self.wake_p()
 
@@ -457,9 +496,7 @@ class Goroutine(Scheduler):
         self.ready(heir, m.p)
 
     def _finish(self, m: M, g: Task) -> None:
-        if self.dead:
-            return
-        self.alive.discard(g)
+        del self.inside[g]
         if g.cancelled:
             for heir in self.drop_held(g):
                 self._grant(heir, m)
@@ -479,14 +516,14 @@ class Goroutine(Scheduler):
         self.enter(g, BLOCKING)
         m.thread.sleep()
         yield clock.event_at(clock.now + seconds, IO_DONE | g.index)
+        if self.dead:
+            m.p = None
+            return
         self.enter(g, CPU)
         wait = m.thread.run(0.0, g.index)
         if wait is not None:
             yield wait
         self.observers.worked(clock.now, g, 0.0, m.thread)
-        if self.dead:
-            m.p = None
-            return
         if p.m is m and p.status == SYSCALL:
             p.status = RUNNING
             p.syscall_tick += 1
@@ -503,4 +540,4 @@ class Goroutine(Scheduler):
         # exitsyscall0: no P. The goroutine queues up globally and the thread parks.
         self.step_done(g)
         self.enter(g, RUN_QUEUE)
-        self.global_put(g, clock.now)
+        self.global_put(g)

@@ -47,7 +47,7 @@ class TomcatPolicy:
         if pool.size < self.spare:
             pool.add_thread(task)
         elif pool.size == self.limit or submitted <= pool.size:
-            if len(pool.queue) >= self.queue_limit and not pool.idle:
+            if pool.submitted >= pool.size + self.queue_limit:
                 pool.reject(task)
             else:
                 pool.enqueue(task)
@@ -107,7 +107,9 @@ class JdkPolicy:
         if self.handler == "caller_runs":
             return task
         if self.handler == "discard_oldest" and pool.queue:
-            pool.reject(pool.take())
+            oldest = pool.take()
+            pool.submitted -= 1
+            pool.reject(oldest)
             pool.observers.counted("discarded", 1)
             return self.execute(pool, task)
         if self.handler != "abort":

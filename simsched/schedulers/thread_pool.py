@@ -5,9 +5,11 @@ Follows ``java.util.concurrent.ThreadPoolExecutor`` (``execute``, ``getTask``,
 admission only (:mod:`simsched.schedulers.pool_policies`).
 
 - One queue, first in, first out. Idle threads wait on it in the order in which they became idle.
-- Putting a task into the queue signals the longest idle thread, which then needs a core to look
-  into the queue. A busy thread that ends its task in the meantime takes the queue's head without
-  asking: the woken one finds nothing and waits again. That is how the JDK's queue behaves.
+- Putting a task into an *empty* queue signals the longest idle thread, which then needs a core to
+  look into the queue; whoever takes a task and leaves others behind signals the next one. So the
+  threads that a burst needs wake one after the other. A busy thread that ends its task in the
+  meantime takes the queue's head without asking: the woken one finds nothing and waits again. That
+  is how ``java.util.concurrent.LinkedBlockingQueue`` behaves.
 - A blocked thread keeps its place in the pool: I/O, sleeps, and waits for connections or locks all
   hold it. The operating system shares the cores among the threads that are runnable.
 - A pool does not know time-outs. A thread in a blocking call stays there until the call returns;
@@ -102,12 +104,12 @@ class ThreadPool(Scheduler):
         self.clock.process(self._work(pool_thread, first, started))
 
     def enqueue(self, task: Task) -> None:
-        """Put a task at the tail of the queue and signal the longest idle thread."""
+        """Put a task at the tail of the queue; if it is alone there, signal a thread."""
         self.submitted += 1
         self.queue.append(task)
         if self.detailed:
             self.observers.queued(self.clock.now, task, "pool")
-        if self.idle:
+        if self.idle and len(self.queue) == 1:
             self._signal(self.idle.popleft())
 
     def hand_over(self, task: Task) -> None:
@@ -118,10 +120,12 @@ class ThreadPool(Scheduler):
         self._signal(pool_thread)
 
     def take(self) -> Task:
-        """The head of the queue."""
+        """The head of the queue; if others are left in it, the next idle thread is signalled."""
         task = self.queue.popleft()
         if self.detailed:
             self.observers.dequeued(self.clock.now, task, "pool")
+        if self.queue and self.idle:
+            self._signal(self.idle.popleft())
         return task
 
     def reject(self, task: Task) -> None:
@@ -194,7 +198,7 @@ class ThreadPool(Scheduler):
         mine.token = token = self.clock.event()
         mine.idle_since_s = self.clock.now
         self.idle.append(mine)
-        if mine.timer is None:
+        if mine.timer is None and self.policy.may_exit(self):
             due_s = mine.idle_since_s + self.policy.keep_alive_s
             mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
         return token
@@ -219,17 +223,14 @@ class ThreadPool(Scheduler):
             self.observers.threads(self.clock.now, -1)
             mine.exits = True
             self._signal(mine)
-        else:
-            # The thread waits on untimed, until the pool has grown above its core again.
-            mine.idle_since_s = self.clock.now
-            due_s = self.clock.now + max(self.policy.keep_alive_s, 1e-3)
-            mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
+        # Else the pool has shrunk to its core in the meantime: the thread waits on, untimed.
 
     # -- carrying a task ---------------------------------------------------------------------
 
     def _carry(self, mine: PoolThread, task: Task) -> Process:
         """Run a task from its first step to its last on one thread."""
         clock, thread, observers = self.clock, mine.thread, self.observers
+        task.thread = thread
         self.enter(task, CPU)
         owed_s: float = self.spec.dispatch_s
         ops = task.ops

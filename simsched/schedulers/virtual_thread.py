@@ -28,7 +28,8 @@ I/O readiness: up to JDK 21 platform threads poll and unpark. Later the pollers 
 themselves: a platform thread wakes the poller, which has to queue for a carrier, unparks its
 targets onto that carrier, yields, and polls again. So under load I/O waits for the queue twice.
 
-Interrupting a virtual thread wakes it from a park, not from a pinned call or from computing.
+Interrupting a virtual thread wakes it from a park. One that computes, or is in a pinned call, goes
+on to its next park, which ends at once.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ class VirtualThread(Scheduler):
                 return
             if not self.resources[op.arg].withdraw(task):
                 return
+        task.pc = len(task.ops)  # InterruptedException: no step follows
         self.enter(task, RUN_QUEUE)
         self.timer.notify(task)
 
@@ -179,15 +181,18 @@ class VirtualThread(Scheduler):
     def _mounted(self, carrier: Carrier, task: Task) -> Process:
         """Run a virtual thread until it unmounts or ends."""
         clock = self.clock
+        task.thread = carrier.thread
         carrier.owed_s += self.spec.switch_s
         if task.stage == NEW:
             task.stage = STARTED
+            if task.cancelled:  # nobody waits for it any more
+                task.pc = len(task.ops)
             carrier.owed_s += self.spec.create_s
         self.enter(task, CPU)
         ops = task.ops
         while task.pc < len(ops):
             op = ops[task.pc]
-            if op.code == op_code.CPU and not task.cancelled:
+            if op.code == op_code.CPU:
                 if self.detailed:
                     self.observers.step_started(clock.now, task)
                 yield from self._burst(carrier, task, task.demands[op.slot])
@@ -195,8 +200,6 @@ class VirtualThread(Scheduler):
                 continue
             if carrier.owed_s or carrier.thread.core is None:
                 yield from self._burst(carrier, task, 0.0)
-            if task.cancelled:
-                break
             if self.detailed:
                 self.observers.step_started(clock.now, task)
             if op.code == op_code.RELEASE:
@@ -205,8 +208,12 @@ class VirtualThread(Scheduler):
                 self._grant(self.release(task, op), carrier)
             elif op.code == op_code.ACQUIRE:
                 if not self.resources[op.arg].acquire(task):
+                    pins = self._pins_while_acquiring(task, op)
+                    if task.cancelled and not pins:
+                        self.resources[op.arg].withdraw(task)
+                        break
                     self.enter(task, self.resources[op.arg].phase)
-                    if not self._pins_while_acquiring(task, op):
+                    if not pins:
                         return
                     yield from self._pinned_wait(carrier, task)
                 if op.kind == "synchronized" and self.monitors_pin:
@@ -214,6 +221,8 @@ class VirtualThread(Scheduler):
             else:
                 effect = self._waiting_effect(task, op)
                 if effect == UNMOUNTS:
+                    if task.cancelled:
+                        break
                     self._park(task, op)
                     return
                 yield from self._pinned_call(carrier, task, op, effect == PINS_COMPENSATED)

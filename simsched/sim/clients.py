@@ -8,15 +8,20 @@ working on it. That work is nobody's latency, but it holds workers and memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from simsched.sim.clock import ARRIVAL, IO_DONE, Call, Clock
-from simsched.sim.task import COMPLETED, FAILED, N_PARTS, REJECTED, TIMED_OUT, Task
+from simsched.sim.task import COMPLETED, FAILED, REJECTED, TIMED_OUT, Task
+from simsched.workload import ClosedTrace
 
 if TYPE_CHECKING:
     from simsched.schedulers.base import Scheduler
     from simsched.sim.observer import Observers
-    from simsched.workload import ClosedTrace, RequestTrace
+    from simsched.workload import RequestTrace
+
+NO_MORE: tuple[float, int, list[float]] = (math.inf, -1, [])
 
 
 class Clients:
@@ -32,25 +37,36 @@ class Clients:
         self.clock = clock
         self.observers = observers
         self.trace = trace
+        self._programs = trace.programs
         self.duration_s = duration_s
         self.in_flight = 0  # requests without a terminal outcome
         self.attempts_held = 0  # attempts that the scheduler still holds, cancelled ones included
         self.scheduler: Scheduler
         self._issued = 0
+        # Of an open workload: arrival, class and demands of the next request, and the rest of them.
+        self._coming = NO_MORE
+        self._requests: Iterator[tuple[float, int, list[float]]] = iter(())
+        self._fetched = False  # whether the scheduler calls `send_next`, or an event does
 
     def start(self, scheduler: Scheduler) -> None:
         """Send the first requests."""
         self.scheduler = scheduler
-        users = getattr(self.trace, "users", None)
-        if users is None:
-            arrival_s: Any = self.trace.arrival_s  # type: ignore[union-attr]
-            self._arrivals = memoryview(arrival_s)
-            self._send_next_arrival()
+        trace = self.trace
+        if isinstance(trace, ClosedTrace):
+            for user in range(trace.users):
+                first_s = float(trace.start_s[user])
+                if first_s < self.duration_s:
+                    self.clock.call_at(first_s, ARRIVAL | user, self._user_arrives, user)
             return
-        for user in range(users):
-            first_s = float(self.trace.start_s[user])  # type: ignore[union-attr]
-            if first_s < self.duration_s:
-                self.clock.call_at(first_s, ARRIVAL | user, self._user_arrives, user)
+        self._requests = trace.requests()
+        self._coming = next(self._requests, NO_MORE)
+        if self._coming is NO_MORE:
+            return
+        # A request with a deadline has to be sent on time, lest the deadline be in the past.
+        punctual = any(p.timeout_s is not None for p in trace.programs)
+        self._fetched = not punctual and scheduler.expect(self._coming[0], 0)
+        if not self._fetched:
+            self.clock.call_at(self._coming[0], ARRIVAL, self._arrives)
 
     def idle(self) -> bool:
         """Whether nothing is in flight or still held by the scheduler."""
@@ -58,27 +74,30 @@ class Clients:
 
     # -- sending -----------------------------------------------------------------------------
 
-    def _send_next_arrival(self) -> None:
-        i = self._issued
-        if i < len(self._arrivals):
-            self._issued = i + 1
-            self.clock.call_at(self._arrivals[i], ARRIVAL | i, self._arrives, i)
+    def _arrives(self, _: Call) -> None:
+        self.send_next()
 
-    def _arrives(self, call: Call) -> None:
-        self._send_next_arrival()
-        self._issue(call.arg, -1)
+    def send_next(self) -> None:
+        """The next request of an open workload is sent: its time has come."""
+        arrival_s, class_id, demands = self._coming
+        i = self._issued
+        self._issued = following_i = i + 1
+        self._coming = following = next(self._requests, NO_MORE)
+        if following is not NO_MORE:
+            if self._fetched:
+                self.scheduler.expect(following[0], following_i)
+            else:
+                self.clock.call_at(following[0], ARRIVAL | following_i, self._arrives)
+        self._issue(i, arrival_s, class_id, demands, -1)
 
     def _user_arrives(self, call: Call) -> None:
-        i = self._issued
-        self._issued += 1
-        self.trace.ensure(i)  # type: ignore[union-attr]
-        self._issue(i, call.arg)
+        trace, i = self.trace, self._issued
+        self._issued = i + 1
+        trace.ensure(i)  # type: ignore[union-attr]
+        self._issue(i, self.clock.now, trace.class_id_of(i), trace.demand_row(i), call.arg)
 
-    def _issue(self, i: int, user: int) -> None:
-        trace = self.trace
-        now = self.clock.now
-        class_id = trace.class_id_of(i)
-        task = Task(i, class_id, trace.programs[class_id], trace.demand_row(i), now)
+    def _issue(self, i: int, now: float, class_id: int, demands: list[float], user: int) -> None:
+        task = Task(i, class_id, self._programs[class_id], demands, now)
         task.user = user
         self.in_flight += 1
         self.observers.arrived(now, task)
@@ -135,12 +154,10 @@ class Clients:
         task: Task = call.arg
         if task.over:
             return
+        self.scheduler.catch_up(self.clock.now, IO_DONE | task.index)
         task.cancelled = True
         if not self._retry(task):
             self._end(task, TIMED_OUT)
-        # What the attempt still does is no part of the request's latency.
-        task.parts = [0.0] * N_PARTS
-        task.since_s = self.clock.now
         self.scheduler.cancel(task)
 
     def _retry(self, task: Task) -> bool:
@@ -157,8 +174,6 @@ class Clients:
         again = Task(task.index, task.class_id, task.program, demands, self.clock.now)
         again.user = task.user
         again.attempt = task.attempt + 1
-        again.parts = task.parts
-        again.parts[task.phase] += self.clock.now - task.since_s
         self.observers.retried(self.clock.now, task, again)
         self.clock.call_at(
             self.clock.now + backoff_s, ARRIVAL | task.index, self._sends_again, again

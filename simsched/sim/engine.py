@@ -45,6 +45,7 @@ class Simulation:
         self.scenario = scenario
         self.spec = spec
         self.trace = trace
+        self.watching = tuple(observers)
         self.ledger = Ledger(scenario.duration_s)
         # The ledger goes last: it moves a task's books on, and the others see them as they were.
         self.observers = Observers([*observers, self.ledger])
@@ -64,7 +65,7 @@ class Simulation:
             scenario.seed,
             replication,
         )
-        for observer in observers:
+        for observer in self.watching:
             attach = getattr(observer, "attach", None)
             if attach is not None:
                 attach(self)
@@ -97,7 +98,13 @@ class Simulation:
             limit_s = self.scenario.duration_s + self.drain_limit_s()
             clock.run_until(limit_s, clients.idle)
             end_s = clock.now if clients.idle() else limit_s
-        return collect(self, end_s)
+        self.scheduler.end(end_s)
+        record = collect(self, end_s)
+        for observer in self.watching:
+            finish = getattr(observer, "finish", None)
+            if finish is not None:
+                finish(self, record)
+        return record
 
     def drain_limit_s(self) -> float:
         """How long the run may go on after the last arrival.

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from heapq import heappush
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ from simsched.sim.clock import DISPATCH, Call, Clock, Moment
 if TYPE_CHECKING:
     from simsched.scenario import Host as HostSpec
     from simsched.sim.observer import Observers
+
+# The kernel counts whole nanoseconds; less than one left of a burst is rounding. Without this, a
+# burst of exactly n slices may be stopped 1e-18 s before its end, and wait a whole round.
+NANOSECOND_S = 1e-9
 
 
 class Core:
@@ -60,8 +65,8 @@ class OsThread:
     """
 
     __slots__ = (
-        "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "host", "last_core", "left_s",
-        "name", "queued_s", "rank", "start_s", "unrun_s", "waited_s",
+        "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "host", "last_core",
+        "left_s", "name", "queued_s", "rank", "start_s", "unrun_s", "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
@@ -98,14 +103,14 @@ class OsThread:
             self.wake_with(event, demand_s, rank)
             return event
         self.waited_s = self.cost_s = 0.0
-        self.end_s = end = clock.now + demand_s
+        self.end_s = end_s = clock.now + demand_s
         heap = clock.heap
-        if end <= clock.limit_s and (not heap or heap[0][0] > end):
-            clock.now = end
+        if (not heap or heap[0][0] > end_s) and end_s <= clock.limit_s:
+            clock.now = end_s
             return None
         self.rank = rank
         self.event = event = Moment(clock)
-        heappush(heap, (end, rank, next(clock.sequence), event))
+        heappush(heap, (end_s, rank, next(clock.sequence), event))
         return event
 
     def wake_with(self, event: Event, demand_s: float = 0.0, rank: int = 0) -> None:
@@ -119,9 +124,44 @@ class OsThread:
         self.left_s = demand_s
         self.host.wake(self)
 
+    def so_far(self, now: float) -> tuple[float, float]:
+        """Costs and waits of the present run until now; its end will tell only what follows."""
+        cost_s, waited_s = self.cost_s, self.waited_s
+        self.cost_s = self.waited_s = 0.0
+        if self.core is None:
+            waited_s += now - self.queued_s
+            self.queued_s = now
+        else:  # a switch or a wake-up may be under way
+            self.cost_s = min(cost_s, max(0.0, self.start_s - now))
+        return cost_s - self.cost_s, waited_s
+
     def sleep(self) -> None:
         """Leave the core. The owner then waits for whatever will wake it."""
         self.host.leave(self)
+
+    def nap(self, until_s: float) -> bool:
+        """Sleep, be woken at ``until_s``, and be back on the core, all at once.
+
+        Like a ``run`` that returns None, this is for when nothing else at all happens before: no
+        other thread is runnable, and the core stays free. Otherwise it does nothing and returns
+        False, and the owner has to go the long way through ``sleep`` and ``wake_with``.
+        """
+        host, clock, core = self.host, self.clock, self.core
+        back_s = until_s + host.wakeup_s
+        heap = clock.heap
+        if (heap and heap[0][0] <= back_s) or back_s > clock.limit_s or core is None:
+            return False
+        if host.woken or host.rotating:
+            return False
+        observers = host.observers
+        observers.off_core(clock.now, core.index, self)
+        clock.now = core.on_s = self.start_s = self.end_s = back_s
+        core.slice_end_s = back_s + host.slice_s
+        self.queued_s = until_s
+        self.cost_s = host.wakeup_s
+        self.waited_s = self.burst_s = 0.0
+        observers.on_core(back_s, core.index, self)
+        return True
 
     def cut(self) -> None:
         """End the current run now, or once the thread has a core; ``unrun_s`` tells the rest."""
@@ -132,7 +172,7 @@ class OsThread:
             return
         host = self.host
         now = host.clock.now
-        if self.end_s <= now:
+        if self.end_s <= now + NANOSECOND_S:
             return  # the run ends at this very instant anyway
         self.unrun_s = self.end_s - max(now, self.start_s)
         self.event = host.clock.move(self.event, max(now, self.start_s), self.rank)
@@ -199,6 +239,19 @@ class Host:
             self._refill(core)
         else:
             self.idle.add(core.index)
+
+    def kill(self, threads: Sequence[OsThread]) -> None:
+        """Their process is gone: they leave for good, and their owners hear no more of them."""
+        for thread in threads:
+            event = thread.event
+            if event is not None and event.callbacks is not None:
+                event.callbacks = []
+            for queue in (self.woken, self.rotating):
+                if thread in queue:
+                    queue.remove(thread)
+                    self.observers.core_queue(self.clock.now, -1)
+        for thread in threads:
+            self.leave(thread)
 
     def _settled(self, call: Call) -> None:
         core: Core = call.arg
@@ -323,9 +376,12 @@ class Host:
         if thread is None or not (self.woken or self.rotating):
             return
         now = self.clock.now
-        if thread.end_s <= now:
-            # Its burst ended at this instant and the owner is about to decide what comes next.
-            self._arm(core, now)
+        if thread.end_s <= now + NANOSECOND_S:
+            # Its burst ends at this instant and the owner is about to decide what comes next.
+            self._arm(core, max(now, thread.end_s))
+            return
+        if now < thread.start_s:
+            self._arm(core, thread.start_s)  # a switch that has begun is not undone
             return
         if self.woken:
             if now >= core.on_s + self.granularity_s:

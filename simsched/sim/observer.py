@@ -8,7 +8,8 @@ an empty function; with one listener the hub *is* that listener's bound method.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from simsched.sim.host import OsThread
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 class Observer:
     """Does nothing; override the events you need. All times are simulated seconds."""
+
+    patient: ClassVar[bool] = False
+    """Whether it does not mind to be told late: every event carries the time at which it happened,
+    and those of one task come in order, but others may have been told before that happened after.
+    If all observers are patient, schedulers need not stop for what nobody acts upon."""
 
     def arrived(self, now: float, task: Task) -> None:
         """A request arrives (its first attempt)."""
@@ -107,7 +113,7 @@ def _fan_out(methods: Sequence[Callable[..., None]]) -> Callable[..., None]:
     return call_all
 
 
-EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
+EVENTS = tuple(name for name, what in vars(Observer).items() if isfunction(what))
 
 
 DETAILS = ("queued", "dequeued", "step_started", "step_ended")
@@ -117,7 +123,8 @@ class Observers(Observer):
     """The hub. Its methods are replaced per instance by what the observers need.
 
     ``detailed`` tells whether anybody listens to the events in ``DETAILS``; schedulers skip those
-    otherwise, because they would be a third of all calls.
+    otherwise, because they would be a third of all calls. ``all_patient`` tells whether all
+    observers are patient.
     """
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -135,3 +142,4 @@ class Observers(Observer):
                 hook = _fan_out(listeners)
             setattr(self, name, hook)
         self.detailed = any(getattr(self, name) is not _nothing for name in DETAILS)
+        self.all_patient = all(observer.patient for observer in observers)

@@ -12,29 +12,36 @@ if TYPE_CHECKING:
     from simpy.events import Event
 
     from simsched.sim.clock import Call
+    from simsched.sim.host import OsThread
     from simsched.sim.resources import Resource
     from simsched.workload.program import Op, Program
 
-# Where a task spends its time: indices into ``Task.parts``, in the order of ``record.PARTS``.
+# Where a task spends its time, in the order of ``record.PARTS``.
 ADMISSION, RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD = range(9)
 N_PARTS = 9
 
 # How a request ends: values of ``RunRecord.outcome``.
 UNFINISHED, COMPLETED, REJECTED, TIMED_OUT, FAILED = range(5)
 
+# What else than a part can be in ``Task.marks``: the end, and two corrections of the present part.
+ENDED = N_PARTS  # its time is when the attempt ended
+COST, NO_CORE = ENDED + 1, ENDED + 2  # seconds of it that are overhead, or a wait for a core
+
 
 class Task:
     """One attempt of one request.
 
-    ``parts`` sums the seconds spent in each part of the breakdown; ``phase`` is the part the task
-    is in now and ``since_s`` since when. A scheduler keeps its own state of a task in ``stage``,
-    ``left_s`` and ``worker``.
+    ``marks`` is its diary, kept by the ledger: a flat list of part, time, part, time, ..., each
+    pair saying since when the task has been in which part of the breakdown. Writing is all that
+    happens during a run; :mod:`simsched.observe.marks` adds up afterwards.
+
+    A scheduler keeps its own state of a task in ``stage``, ``left_s`` and ``worker``.
     """
 
     __slots__ = (
         "attempt", "cancelled", "class_id", "deadline", "demands", "held", "index", "left_s",
-        "ops", "over", "parts", "pc", "phase", "pins", "program", "since_s", "stage", "user",
-        "wait", "wake", "worker",
+        "marks", "ops", "over", "pc", "pins", "program", "stage", "thread", "user", "wait", "wake",
+        "worker",
     )  # fmt: skip
 
     def __init__(
@@ -45,13 +52,11 @@ class Task:
         self.program = program
         self.ops: tuple[Op, ...] = program.ops
         self.demands = demands
-        self.since_s = now
-        self.parts = [0.0] * N_PARTS
+        self.marks: list[float] = [ADMISSION, now]
         self.held: list[Resource] = []
         self.attempt = 1
         self.user = -1
         self.pc = 0  # the step it stands at
-        self.phase = ADMISSION
         self.deadline: Call | None = None
         self.cancelled = False  # the client has given up; the task has not yet noticed
         self.over = False  # this attempt has left the scheduler
@@ -62,6 +67,24 @@ class Task:
         self.wait: Call | None = None  # the pending I/O completion or timer
         self.wake: Event | None = None  # what a thread that carries the task sleeps on
         self.worker: object = None
+        self.thread: OsThread | None = None  # the one that ran its code last
+
+    @property
+    def phase(self) -> int:
+        """The part of the breakdown the task is in."""
+        return int(self.marks[self._latest()])
+
+    @property
+    def since_s(self) -> float:
+        """When the task entered that part."""
+        return self.marks[self._latest() + 1]
+
+    def _latest(self) -> int:
+        """Where the latest mark is that is no correction."""
+        at = -2
+        while self.marks[at] > ENDED:
+            at -= 2
+        return at
 
     def __repr__(self) -> str:
         return f"<Task {self.index} {self.program.name} step {self.pc}/{len(self.ops)}>"

@@ -78,6 +78,10 @@ def _cpu_station(scenario: Scenario, spec: SchedulerSpec) -> TheoryLine | None:
     demand = split(shares(scenario.classes), served, delayed)
     if demand is None:
         return None
+    if demand.visits_mean > 0 and any(
+        _has_empty_visit([what(step) for step in c.steps], served) for c in scenario.classes
+    ):
+        return None
     if spec.kind == "thread_pool":
         pool = _pool_suits(scenario, spec, demand)
         if pool is None:
@@ -86,6 +90,16 @@ def _cpu_station(scenario: Scenario, spec: SchedulerSpec) -> TheoryLine | None:
     if scenario.arrivals.kind == "closed":
         return _closed_station(scenario, demand, servers, where)
     return _open_station(scenario, spec, demand, servers, where)
+
+
+def _has_empty_visit(steps: list[str], served: set[str]) -> bool:
+    """Whether a request needs a turn at the station without having any work for it.
+
+    Before its first wait, between two waits, and after its last one it needs the turn to go on: a
+    visit of no length that queues all the same, and that no product form knows.
+    """
+    waits = [step not in served for step in ["arrival", *steps, "answer"]]
+    return any(waits[i] and waits[i + 1] for i in range(len(waits) - 1))
 
 
 def _open_station(

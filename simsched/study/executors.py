@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
 
     Sink = Callable[[Unit, RunRecord], None]
+    Futures = dict[Future[RunRecord], Unit]
 
 log = logging.getLogger("simsched")
 
@@ -55,33 +56,37 @@ def run_on(executor: Executor, units: Sequence[Unit], sink: Sink) -> None:
     this process. Where a unit fails, or this is interrupted, units that have not started are
     cancelled.
     """
-    futures: dict[Future[RunRecord], Unit] = {}
-    lost: list[Unit] = []
+    futures: Futures = {}
     try:
-        for i, unit in enumerate(units):
-            try:
-                futures[executor.submit(simulate_unit, unit)] = unit
-            except BrokenExecutor:
-                lost += units[i:]
-                break
-        while futures:
-            done, _ = wait(futures, return_when=FIRST_COMPLETED)
-            for future in done:
-                unit = futures.pop(future)  # lets go of the record, which may be big
-                try:
-                    record = future.result()
-                except BrokenExecutor:
-                    lost.append(unit)
-                else:
-                    sink(unit, record)
+        _drive(executor, units, sink, futures)
     finally:
         for future in futures:
             future.cancel()
+
+
+def _drive(executor: Executor, units: Sequence[Unit], sink: Sink, futures: Futures) -> None:
+    """Submit and collect; what is still in `futures` when this raises is not finished."""
+    lost: list[Unit] = []
+    for i, unit in enumerate(units):
+        try:
+            futures[executor.submit(simulate_unit, unit)] = unit
+        except BrokenExecutor:
+            lost += units[i:]
+            break
+    while futures:
+        done, _ = wait(futures, return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=lambda future: futures[future].order):
+            unit = futures.pop(future)  # lets go of the record, which may be big
+            try:
+                record = future.result()
+            except BrokenExecutor:
+                lost.append(unit)
+            else:
+                sink(unit, record)
     if lost:
-        log.warning(
-            "a worker process died; running its share of %d simulations in this process", len(lost)
-        )
-        run_here(sorted(lost, key=lambda unit: (unit.replication, unit.scheduler)), sink)
+        text = "a worker process died; the simulations it leaves (%d) are run in this process"
+        log.warning(text, len(lost))
+        run_here(sorted(lost, key=lambda unit: unit.order), sink)
 
 
 def run_in_processes(units: Sequence[Unit], jobs: int, sink: Sink) -> None:
@@ -95,15 +100,16 @@ def run_in_processes(units: Sequence[Unit], jobs: int, sink: Sink) -> None:
     pool = ProcessPoolExecutor(
         max_workers=min(jobs, len(units)), mp_context=_context(), initializer=_start_worker
     )
-    finished = False
     try:
         with _single_threaded_children():
-            run_on(pool, units, sink)
-        finished = True
+            _drive(pool, units, sink, {})
+    except BaseException:
+        # Nobody wants what they are busy with. What has not started ends with them: cancelling it,
+        # too, would upset the pool's own bookkeeping.
+        _stop_workers(pool)
+        raise
     finally:
-        if not finished:
-            _stop_workers(pool)  # nobody wants what they are busy with
-        pool.shutdown(wait=finished, cancel_futures=True)
+        pool.shutdown()
 
 
 def available_cores() -> int:

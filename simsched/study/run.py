@@ -114,19 +114,23 @@ def run(
     finished = collector.finished(len(scenario.schedulers), wanted)
     if interrupted and not finished:
         raise KeyboardInterrupt
-    notes = _notes(scenario, wanted, len(finished), interrupted)
-    records: dict[str, list[RunRecord]] = {}
-    entries = []
-    for s, spec in enumerate(scenario.schedulers):
-        mine = [collector.records[s, r] for r in finished]
-        entry = summarise(mine, scenario, spec)
-        entries.append({**entry, "warnings": [*notes, *entry["warnings"]]})
-        if keep_records:
-            records[spec.name] = mine
+    records = {
+        spec.name: [collector.records[s, r] for r in finished]
+        for s, spec in enumerate(scenario.schedulers)
+    }
+    entries = _entries(scenario, records, _notes(scenario, wanted, len(finished), interrupted))
     document = result_document(
         scenario, load, entries, replications=len(finished), command=command or ()
     )
     return RunResult(document, scenario, records if keep_records else None, interrupted)
+
+
+def _entries(
+    scenario: Scenario, records: dict[str, list[RunRecord]], notes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What is judged of each scheduler, under notes that hold for all of them."""
+    entries = [summarise(records[spec.name], scenario, spec) for spec in scenario.schedulers]
+    return [{**entry, "warnings": [*notes, *entry["warnings"]]} for entry in entries]
 
 
 class _Collector:
@@ -147,9 +151,7 @@ class _Collector:
     def finished(self, schedulers: int, replications: int) -> list[int]:
         """Replications that every scheduler has finished, so that all have the same requests."""
         return [
-            r
-            for r in range(replications)
-            if all((s, r) in self.records for s in range(schedulers))
+            r for r in range(replications) if all((s, r) in self.records for s in range(schedulers))
         ]
 
 

@@ -47,7 +47,12 @@ class Unit:
     def label(self) -> str:
         """The unit as people read it."""
         name = self.scenario.schedulers[self.scheduler].name
-        return f"{name}, replication {self.replication + 1}"
+        return f"{name}, replication {self.replication + 1} of {self.scenario.replications}"
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sort key: replication by replication, schedulers as in the scenario."""
+        return self.replication, self.scheduler
 
 
 class _TraceCache(threading.local):

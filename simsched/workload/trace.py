@@ -9,13 +9,14 @@ added to the scenario changes no draw of the others at the same index.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simsched.scenario import Closed, Column, Constant, ConstantRate, Trace
 from simsched.workload.arrivals import draw_arrivals
-from simsched.workload.base import RetryJitter, TooManyRequests, choose_classes
+from simsched.workload.base import CHUNK, RetryJitter, TooManyRequests, choose_classes
 from simsched.workload.closed import ClosedTrace
 from simsched.workload.offered import Offered, offered_load
 from simsched.workload.problems import check_samples, refuse
@@ -25,7 +26,7 @@ from simsched.workload.sampling import sample
 from simsched.workload.streams import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -93,6 +94,20 @@ class RequestTrace:
         """Seconds of each slot of request `i`: a fresh list that the caller may change."""
         row: list[float] = self.demands[self._class_view[i]][self._row_view[i]].tolist()
         return row
+
+    def requests(self) -> Iterator[tuple[float, int, list[float]]]:
+        """Arrival, class and demand row of every request, in order; made CHUNK at a time."""
+        return chain.from_iterable(map(self._chunk, range(0, len(self), CHUNK)))
+
+    def _chunk(self, start: int) -> Iterator[tuple[float, int, list[float]]]:
+        here = slice(start, start + CHUNK)
+        class_id, row = self.class_id[here], self.row[here]
+        rows: list[list[float]] = [[]] * len(row)
+        for c in np.unique(class_id).tolist():
+            mine = np.flatnonzero(class_id == c)
+            for i, demands in zip(mine.tolist(), self.demands[c][row[mine]].tolist(), strict=True):
+                rows[i] = demands
+        return zip(self.arrival_s[here].tolist(), class_id.tolist(), rows, strict=True)
 
     def think_s(self, i: int) -> float:
         """Always 0: who arrives in an open workload waits for nobody."""

@@ -22,6 +22,7 @@ class Bench:
         self.host = Host(self.clock, spec, Observers([self.journal]))
         self.threads: dict[str, OsThread] = {}
         self.done: list[tuple[float, str]] = []  # ends of bursts
+        self.runnable: list[tuple[float, float]] = []  # a thread wants a core from ... to ...
         self.waited: dict[str, float] = {}  # of each thread's last burst
         self.cost: dict[str, float] = {}
 
@@ -38,9 +39,11 @@ class Bench:
                 thread.sleep()
                 yield clock.event_at(clock.now + length / 1e3, IO_DONE | rank)
                 continue
+            since = ms(clock.now)
             wait = thread.run(length / 1e3, rank)
             if wait is not None:
                 yield wait
+            self.runnable.append((since, ms(clock.now)))
             self.done.append((ms(clock.now), thread.name))
             self.waited[thread.name] = ms(thread.waited_s)
             self.cost[thread.name] = ms(thread.cost_s)

@@ -62,9 +62,17 @@ def test_fewer_carriers_ps_or_threads_than_cores_are_the_servers() -> None:
 
 
 def test_waiting_for_io_is_a_delay_that_holds_no_server() -> None:
-    answer = found({"io": "5ms"}, CPU, {"io": EXPONENTIAL}, {"sleep": "7ms"})
-    assert answer.mean_latency_s == pytest.approx(0.05 + 0.005 + 0.010 + 0.007)
-    assert answer.mean_wait_s == pytest.approx(0.04)
+    arrivals = {"kind": "poisson", "rate": "40/s"}
+    answer = found(CPU, {"sleep": "7ms"}, CPU, arrivals=arrivals)
+    assert answer.mean_latency_s == pytest.approx(2 * 0.05 + 0.007)
+    assert answer.mean_wait_s == pytest.approx(2 * 0.04)
+
+
+@pytest.mark.parametrize(
+    "steps", [(IO, CPU), (CPU, IO), (CPU, IO, {"sleep": "7ms"}, CPU)], ids=["first", "last", "two"]
+)
+def test_a_turn_without_work_queues_too_and_has_no_formula(steps: Any) -> None:
+    assert line(*steps) is None
 
 
 def test_equal_exponential_visits_are_a_jackson_network() -> None:
@@ -95,14 +103,14 @@ def test_a_blocking_call_holds_the_loop() -> None:
 def test_a_mix_of_classes_is_mg1_with_the_moments_of_the_mix() -> None:
     requests = [
         {"name": "short", "weight": 3, "steps": [{"cpu": "2ms"}]},
-        {"name": "long", "weight": 1, "steps": [{"cpu": "20ms"}, IO]},
+        {"name": "long", "weight": 1, "steps": [{"cpu": "20ms"}]},
     ]
     answer = found(requests=requests)
     mean = 0.75 * 0.002 + 0.25 * 0.020
     square = 0.75 * 0.002**2 + 0.25 * 0.020**2
     wait = 80 * square / (2 * (1 - 80 * mean))
     assert answer.mean_wait_s == pytest.approx(wait)
-    assert answer.mean_latency_s == pytest.approx(wait + mean + 0.25 * 0.05)
+    assert answer.mean_latency_s == pytest.approx(wait + mean)
 
 
 def test_several_carriers_with_any_demand_are_approximate() -> None:

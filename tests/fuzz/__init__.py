@@ -1,0 +1,1 @@
+"""Random valid scenarios, run under every checker."""

@@ -1,0 +1,1 @@
+"""Tests of the checkers: what they let pass, and what they catch."""

@@ -1,0 +1,120 @@
+"""Scenarios for the checkers, and a run under some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kit import GO, LOOP, VIRTUAL, Spec, exponential, hold, jdk, scenario_of, spec_of, tomcat
+
+from simsched.observe.checkers import Checker, all_checkers
+from simsched.observe.record import RunRecord
+from simsched.scenario import Scenario
+from simsched.sim.engine import Simulation
+from simsched.workload import draw
+
+DEFAULT_OS: dict[str, Any] = {"switch_cost": "1.5us", "wakeup_latency": "5us", "hz": 250}
+
+# Each with the costs its runtime has, since those are where accounts go wrong.
+SCHEDULERS: dict[str, Spec] = {
+    "tomcat": {"kind": "thread_pool", "maxThreads": 8, "minSpareThreads": 2},
+    "tomcat, short queue": {"kind": "thread_pool", "maxThreads": 3, "maxQueueSize": 5},
+    "jdk, bounded": {
+        "kind": "thread_pool",
+        "policy": "jdk",
+        "corePoolSize": 2,
+        "maximumPoolSize": 5,
+        "workQueue": 4,
+        "keepAliveTime": "1ms",
+        "rejectedExecutionHandler": "caller_runs",
+    },
+    "event loop": {"kind": "event_loop"},
+    "go": {"kind": "goroutine"},
+    "go, more Ps than cores": {"kind": "goroutine", "GOMAXPROCS": 4},
+    "virtual threads 21": {"kind": "virtual_thread", "jdk": 21},
+    "virtual threads 23": {"kind": "virtual_thread", "jdk": 23},
+    "virtual threads 25": {"kind": "virtual_thread", "jdk": 25},
+}
+
+POISSON = {"kind": "poisson", "rate": "600/s"}
+CPU = {"cpu": exponential("1ms")}
+IO = {"io": exponential("5ms")}
+
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "time-outs": {"classes": [{"name": "a", "timeout": "8ms", "steps": [CPU, IO, CPU]}]},
+    "retries": {
+        "classes": [
+            {
+                "name": "a",
+                "timeout": "9ms",
+                "retries": {"max": 2, "backoff": "3ms", "jitter": 0.5},
+                "steps": [IO, CPU, IO],
+            }
+        ]
+    },
+    "locks": {
+        "classes": [
+            {
+                "name": "a",
+                "timeout": "30ms",
+                "steps": [CPU, hold("lock", "m", [CPU, {"io": "500us"}], kind="synchronized")],
+            },
+            {"name": "b", "steps": [hold("lock", "n", [CPU, hold("lock", "m", [CPU])]), IO]},
+        ]
+    },
+    "a pool": {
+        "classes": [{"name": "a", "steps": [CPU, hold("use", "db", [IO, CPU])]}],
+        "resources": {"db": 3},
+    },
+    "kinds of blocking": {
+        "classes": [
+            {"name": kind, "timeout": "40ms", "steps": [CPU, {"blocking": "2ms", "kind": kind}, CPU]}
+            for kind in ("socket", "file", "synchronized", "native")
+        ]
+    },
+    "timers": {"classes": [{"name": "a", "steps": [{"sleep": exponential("3ms")}, CPU] * 3}]},
+    "closed": {
+        "classes": [{"name": "a", "steps": [CPU, IO]}],
+        "arrivals": {"kind": "closed", "users": 30, "think": exponential("10ms")},
+    },
+    "overload": {
+        "classes": [{"name": "a", "memory": "1MB", "steps": [CPU, IO]}],
+        "arrivals": {"kind": "poisson", "rate": "5000/s"},
+    },
+}
+for workload in WORKLOADS.values():  # one lock has one kind
+    for request_class in workload["classes"]:
+        if request_class["name"] == "b":
+            request_class["steps"][0]["steps"][1]["kind"] = "synchronized"
+
+
+def workload_scenario(workload: str, scheduler: str, **more: Any) -> Scenario:
+    """One of the workloads on one of the schedulers; every queue fills up now and then."""
+    settings = {"arrivals": POISSON, "cores": 2, "os": DEFAULT_OS, "duration": "150ms", **more}
+    return scenario_of(scheduler=SCHEDULERS[scheduler], **{**settings, **WORKLOADS[workload]})
+
+
+def judged(scenario: Scenario, *checkers: Checker) -> RunRecord:
+    """Run the scenario's only scheduler under these checkers, or under all of them."""
+    return simulation_of(scenario, *checkers).run()
+
+
+def simulation_of(scenario: Scenario, *checkers: Checker) -> Simulation:
+    """A simulation that is about to run under these checkers, or under all of them."""
+    observers = checkers or tuple(all_checkers())
+    return Simulation(scenario, spec_of(scenario), draw(scenario, 0), observers=observers)
+
+
+__all__ = [
+    "CPU",
+    "GO",
+    "IO",
+    "LOOP",
+    "SCHEDULERS",
+    "VIRTUAL",
+    "WORKLOADS",
+    "jdk",
+    "judged",
+    "simulation_of",
+    "tomcat",
+    "workload_scenario",
+]

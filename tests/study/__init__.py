@@ -1,0 +1,1 @@
+"""Tests of experiments made of many simulations."""
