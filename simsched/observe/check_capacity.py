@@ -140,7 +140,9 @@ class Capacity(Checker):
             self.changed.add(op.arg)
 
     def ended(self, now: float, task: Task, outcome: int) -> None:
-        if outcome == COMPLETED and any(task in holders for holders in self.holders.values()):
+        if outcome == COMPLETED and (
+            task.held or any(task in holders for holders in self.holders.values())
+        ):
             self.fail("nothing held at completion", "a permit", task)
         if outcome == FAILED:
             self._let_go(now, task)

@@ -140,8 +140,8 @@ def _check_series(record: RunRecord, simulation: Simulation) -> None:
     for name, values in series.items():
         high = highest.get(name, np.inf)
         if values.min() < -1e-6 or values.max() > high * (1 + 1e-6):
-            seen = f"{values.min():.9g} to {values.max():.9g}"
-            _fail(record, f'series "{name}"', f"values of 0 to {high:g}", seen)
+            span = f"{values.min():.9g} to {values.max():.9g}"
+            _fail(record, f'series "{name}"', f"values of 0 to {high:g}", span)
     for name, use in record.waits.items():
         if not -1e-9 <= use["utilization"] <= 1 + 1e-9:
             _fail(record, name, "a utilisation of 0 to 1", f"{use['utilization']:.9g}")

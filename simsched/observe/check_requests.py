@@ -23,6 +23,7 @@ class Conservation(Checker):
     def __init__(self) -> None:
         self.arrivals = 0
         self.live: dict[int, Task] = {}  # the attempt each open request is at
+        self.sent: dict[int, int] = {}  # how many attempts it has had
         self.backing_off: set[Task] = set()
         self.with_scheduler: set[Task] = set()
         self.given_up: set[Task] = set()  # of those, the ones nobody waits for any more
@@ -35,6 +36,7 @@ class Conservation(Checker):
             self.fail("a first attempt to arrive", f"attempt {task.attempt}", task)
         self.arrivals += 1
         self.live[task.index] = task
+        self.sent[task.index] = 1
         self.with_scheduler.add(task)
 
     def ended(self, now: float, task: Task, outcome: int) -> None:
@@ -47,7 +49,7 @@ class Conservation(Checker):
             self.fail("a terminal outcome", f"outcome {outcome}", task)
         if (outcome == TIMED_OUT) != task.cancelled:
             self.fail("given up if, and only if, timed out", OUTCOMES[outcome], task)
-        del self.live[task.index]
+        del self.live[task.index], self.sent[task.index]
         self.ends[task.index] = (outcome, now, task.attempt)
         self._leaves(task)
 
@@ -55,9 +57,10 @@ class Conservation(Checker):
         if self.live.get(task.index) is not task:
             self.fail("the request's present attempt to be followed by another", "an old one", task)
         retries = task.program.retries
-        if retries is None or again.attempt != task.attempt + 1 or task.attempt > retries.max:
-            most = 1 + (retries.max if retries else 0)
+        n, most = self.sent[task.index] + 1, 1 + (retries.max if retries else 0)
+        if n > most or again.attempt != n:
             self.fail(f"at most {most} attempts, one by one", f"attempt {again.attempt}", task)
+        self.sent[task.index] = n
         self.live[task.index] = again
         self.backing_off.add(again)
         self._leaves(task)

@@ -35,7 +35,7 @@ N_BINS = 1000  # of each time series, over the arrival window
 _BLOCK = 1 << 15  # numbers kept as Python objects before they are packed
 
 # What became of an attempt that is no request (any more): it was given up, and released or not.
-_LATE, _STILL_LATE = -1, -2
+_LATE = -1
 
 
 class Books(NamedTuple):
@@ -175,7 +175,7 @@ class Ledger(Observer):
         for task in self.live.values():
             self._close(now, task, UNFINISHED, task.marks)
         for task in self.given_up:
-            self._close(now, task, _STILL_LATE, task.marks)
+            self._close(now, task, _LATE, task.marks)
         self.live.clear()
         self.given_up.clear()
         self._pack()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from simsched.schedulers.go_parts import RUNNING, M, P
 
 if TYPE_CHECKING:
-    from simsched.schedulers.goroutine import Goroutine
+    from simsched.schedulers.go_sched import GoSched
     from simsched.sim.task import Task
 
 GLOBAL_EVERY = 61  # schedtick % 61: look into the global queue first
@@ -19,7 +19,7 @@ STEAL_PASSES = 4
 RUNNEXT_BACK_OFF_S = 3e-6  # runqgrab: give the victim time to run it itself
 
 
-def find_runnable(sched: Goroutine, m: M) -> Task | None:
+def find_runnable(sched: GoSched, m: M) -> Task | None:
     """The next goroutine for ``m``. None: nothing to do, or (``m.back_off_s`` set) look again."""
     p = m.p
     m.inherit = False
@@ -50,7 +50,7 @@ def find_runnable(sched: Goroutine, m: M) -> Task | None:
     return None
 
 
-def _global_get(sched: Goroutine, p: P, limit: int) -> Task:
+def _global_get(sched: GoSched, p: P, limit: int) -> Task:
     """``globrunqget``: a fair share of the global queue; the first to run, the rest to the ring."""
     queue = sched.global_queue
     n = min(limit, len(queue), len(queue) // len(sched.ps) + 1)
@@ -66,7 +66,7 @@ def _global_get(sched: Goroutine, p: P, limit: int) -> Task:
     return first
 
 
-def _poll_network(sched: Goroutine, p: P) -> Task | None:
+def _poll_network(sched: GoSched, p: P) -> Task | None:
     """A look at the network without waiting, unless an M is blocked in it already."""
     if sched.poller is not None:
         return None
@@ -77,7 +77,7 @@ def _poll_network(sched: Goroutine, p: P) -> Task | None:
     return ready[0]
 
 
-def _steal_work(sched: Goroutine, m: M, p: P) -> Task | None:
+def _steal_work(sched: GoSched, m: M, p: P) -> Task | None:
     """Four passes over all Ps in random order; timers and ``runnext`` only in the last."""
     if not _anything_to_steal(sched, p):
         m.backed_off = False
@@ -105,7 +105,7 @@ def _steal_work(sched: Goroutine, m: M, p: P) -> Task | None:
     return None
 
 
-def _anything_to_steal(sched: Goroutine, p: P) -> bool:
+def _anything_to_steal(sched: GoSched, p: P) -> bool:
     """Spares the four passes where they would find nothing, which is what usually happens."""
     now = sched.clock.now
     for victim in sched.ps:
@@ -115,7 +115,7 @@ def _anything_to_steal(sched: Goroutine, p: P) -> bool:
     return False
 
 
-def _steal_from(sched: Goroutine, m: M, p: P, victim: P, *, and_next: bool) -> Task | None:
+def _steal_from(sched: GoSched, m: M, p: P, victim: P, *, and_next: bool) -> Task | None:
     """``runqsteal``: half of the victim's ring; run the last one taken."""
     grabbed = victim.queue.grab()
     if grabbed:

@@ -68,7 +68,8 @@ class P:
 
     __slots__ = (
         "busy", "index", "m", "name", "queue", "sched_changed_s", "sched_tick",
-        "seen_sched_s", "seen_sched_tick", "seen_syscall_s", "seen_syscall_tick", "status", "syscall_tick", "timers",
+        "seen_sched_s", "seen_sched_tick", "seen_syscall_s", "seen_syscall_tick",
+        "status", "syscall_tick", "timers",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:

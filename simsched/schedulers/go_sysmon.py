@@ -16,7 +16,7 @@ from simsched.schedulers.go_parts import RUNNING, SYSCALL, P, ThreadLimitExceede
 from simsched.sim.clock import DISPATCH, Process
 
 if TYPE_CHECKING:
-    from simsched.schedulers.goroutine import Goroutine
+    from simsched.schedulers.go_sched import GoSched
 
 SHORTEST_SLEEP_S = 20e-6
 LONGEST_SLEEP_S = 10e-3
@@ -34,7 +34,7 @@ class Sysmon:
     have seen on the way is worked out from the time of the change, so the outcome is the same.
     """
 
-    def __init__(self, sched: Goroutine) -> None:
+    def __init__(self, sched: GoSched) -> None:
         self.sched = sched
         self._deep_sleep: Event | None = None
         self._nap: Event | None = None

@@ -30,254 +30,26 @@ system call, goes on to its next wait, which fails at once.
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
-from simsched.schedulers.base import Scheduler
 from simsched.schedulers.go_find import find_runnable
-from simsched.schedulers.go_parts import IDLE, RUNNING, SYSCALL, M, P, ThreadLimitExceeded
-from simsched.schedulers.go_sysmon import Sysmon
-from simsched.schedulers.random_order import RandomOrder
+from simsched.schedulers.go_parts import RUNNING, SYSCALL, M, ThreadLimitExceeded
+from simsched.schedulers.go_sched import ALIVE, CREATED, GoSched
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
 from simsched.workload import program as op_code
 
 if TYPE_CHECKING:
-    from simsched.scenario import GoroutineSpec
-    from simsched.sim.machine import Machine
+    pass
 
 SYSCALL_KINDS = frozenset({"file", "native"})
-CREATED, ALIVE = range(2)
 SHORTEST_POLL_S = 1e-6  # epoll_wait as a system call, even where it does not wait
-NETPOLL_EVENTS = 128  # netpoll_epoll.go: what one epoll_wait returns at most
 
 
-class Goroutine(Scheduler):
-    """The Go scheduler: ``sched`` and all Ps and Ms."""
+class Goroutine(GoSched):
+    """The Go scheduler: Ms that find goroutines and run them."""
 
     kind: ClassVar[str] = "goroutine"
-
-    def __init__(self, machine: Machine, spec: GoroutineSpec) -> None:
-        super().__init__(machine, spec)
-        self.ps = [P(i) for i in range(spec.resolved_gomaxprocs(machine.cores))]
-        self.global_queue: deque[Task] = deque()
-        self.idle_ps: list[P] = list(reversed(self.ps))  # a stack; P 0 is on top
-        self.ms: list[M] = []
-        self.idle_ms: list[M] = []  # a stack too
-        self.n_spinning = 0
-        self.net_ready: deque[Task] = deque()  # what netpoll would return
-        self.poller: M | None = None  # the M blocked in netpoll, if one is
-        self.poll_until_s = float("inf")
-        self.last_poll_s = 0.0
-        self.steal_order = RandomOrder(machine.stream("steal order"))
-        self.sysmon = Sysmon(self)
-        self.dead = False
-        self.inside: dict[Task, None] = {}  # requests that the process would take with it
-
-    @property
-    def worker_limit(self) -> int | None:
-        return len(self.ps)
-
-    @property
-    def worker_noun(self) -> str:
-        return "Ps"
-
-    def start(self) -> None:
-        self.clock.process(self.sysmon.run())
-        # The first M has run the program's start-up and is now waiting in netpoll.
-        self.start_m(self.idle_p_get(), spinning=False)
-
-    # -- arrivals, completions, cancellation -------------------------------------------------
-
-    def submit(self, task: Task) -> None:
-        """A request becomes readable on its connection, in which a goroutine waits."""
-        if self.dead:
-            self.clients.failed(task)
-            return
-        task.stage = CREATED
-        self.inside[task] = None
-        self._net_ready(task)
-
-    def _io_done(self, call: Call) -> None:
-        task: Task = call.arg
-        task.wait = None
-        if self.dead:
-            return
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
-        self._net_ready(task)
-
-    def _net_ready(self, task: Task) -> None:
-        if self.detailed:
-            self.observers.queued(self.clock.now, task, "netpoll")
-        self.net_ready.append(task)
-        self.break_netpoll()
-
-    def break_netpoll(self) -> None:
-        """Wake the M that is blocked in netpoll, if there is one."""
-        m = self.poller
-        if m is not None and m.token is not None:
-            token, m.token = m.token, None
-            m.thread.wake_with(token)
-
-    def netpoll(self) -> list[Task]:
-        """Goroutines whose I/O is ready, the latest first: the runtime's ``gList`` is a stack."""
-        events = self.net_ready
-        ready = [events.popleft() for _ in range(min(NETPOLL_EVENTS, len(events)))]
-        for g in ready:
-            if self.detailed:
-                self.observers.dequeued(self.clock.now, g, "netpoll")
-            if g.stage == CREATED:
-                self.enter(g, RUN_QUEUE)
-        ready.reverse()
-        return ready
-
-    def cancel(self, task: Task) -> None:
-        """The context is done: a parked goroutine becomes ready and returns."""
-        if task.wait is not None:
-            task.wait.cancel()
-            task.wait = None
-        elif isinstance(task.worker, P):
-            task.worker.timers.cancel(task)
-            task.worker = None
-        elif not self._withdraw(task):
-            return
-        task.pc = len(task.ops)  # its wait fails: no step follows
-        self.enter(task, RUN_QUEUE)
-        self._net_ready(task)
-
-    # -- putting goroutines into queues ------------------------------------------------------
-
-    def ready(self, g: Task, p: P) -> None:
-        """``goready``: into ``runnext`` of the P that woke it."""
-        self.enter(g, RUN_QUEUE)
-        self.local_put(p, g, as_next=True)
-        self.wake_p()
-
-    def inject(self, gs: list[Task], p: P | None) -> None:
-        """``injectglist``: one for each idle P by way of the global queue, the rest to ``p``."""
-        if not gs:
-            return
-        n_global = len(gs) if p is None else min(len(gs), len(self.idle_ps))
-        for g in gs[:n_global]:
-            self.global_put(g)
-        for _ in range(min(n_global, len(self.idle_ps))):
-            self.start_m(self.idle_p_get(), spinning=False)
-        if p is not None:
-            for g in gs[n_global:]:
-                self.local_put(p, g)
-            self.wake_p()
-
-    def global_put(self, g: Task) -> None:
-        """At the tail of the global queue."""
-        if self.detailed:
-            self.observers.queued(self.clock.now, g, "global")
-        self.global_queue.append(g)
-
-    def local_put(self, p: P, g: Task, *, as_next: bool = False) -> None:
-        """``runqput``: into the queue of a P; what does not fit spills into the global queue."""
-        queue = self.global_queue
-        n = len(queue)
-        p.queue.put(g, queue, as_next=as_next)
-        if self.detailed:
-            for spilled in islice(queue, n, None):
-                self.observers.queued(self.clock.now, spilled, "global")
-
-    # -- Ps and Ms ---------------------------------------------------------------------------
-
-    def idle_p_get(self) -> P | None:
-        """Take the P that became idle last."""
-        if not self.idle_ps:
-            return None
-        p = self.idle_ps.pop()
-        self.sysmon.wake()
-        return p
-
-    def idle_p_put(self, p: P) -> None:
-        """Nobody holds this P any more."""
-        p.status = IDLE
-        p.m = None
-        self.idle_ps.append(p)
-        if len(self.idle_ps) == len(self.ps):
-            self.sysmon.look_soon()
-
-    def acquire_p(self, m: M, p: P) -> None:
-        """``acquirep``: from now on this M runs this P's goroutines."""
-        m.p = p
-        p.m = m
-        p.status = RUNNING
-
-    def wake_p(self) -> None:
-        """``wakep``: one more M, spinning, if a P is idle and nobody is looking for work yet."""
-        if self.n_spinning == 0 and self.idle_ps:
-            self.n_spinning += 1
-            self.start_m(self.idle_p_get(), spinning=True)
-
-    def start_m(self, p: P | None, *, spinning: bool) -> None:
-        """``startm``: have an idle M, or a new one, run this P."""
-        assert p is not None
-        if self.idle_ms:
-            m = self.idle_ms.pop()
-            self.acquire_p(m, p)
-            m.spinning = spinning
-            token, m.token = m.token, None
-            assert token is not None
-            m.thread.wake_with(token)
-            return
-        if len(self.ms) >= self.spec.max_threads:
-            self._die()
-        self.observers.threads(self.clock.now, 1)
-        m = M(self.host.thread(f"M{len(self.ms) + 1}"))
-        self.ms.append(m)
-        self.acquire_p(m, p)
-        m.spinning = spinning
-        self.clock.process(self._m_start(m))
-
-    def hand_off_p(self, p: P) -> None:
-        """``handoffp``: a P whose M blocks. Somebody takes it if there is anything to do."""
-        p.m = None
-        p.status = IDLE
-        nobody_looks = self.n_spinning + len(self.idle_ps) == 0
-        last_p = len(self.idle_ps) == len(self.ps) - 1
-        if len(p.queue) or self.global_queue:
-            self.start_m(p, spinning=False)
-        elif nobody_looks:
-            self.n_spinning += 1
-            self.start_m(p, spinning=True)
-        elif last_p and self.poller is None:
-            self.start_m(p, spinning=False)  # somebody has to wait for the network
-        else:
-            self.idle_p_put(p)
-            if p.timers.earliest_s() < self.poll_until_s:
-                self.break_netpoll()
-
-    def _die(self) -> NoReturn:
-        """``checkmcount``: "runtime: program exceeds 10000-thread limit"."""
-        now = self.clock.now
-        self.dead = True
-        self.poller = None
-        self.observers.counted("thread_limit_exceeded", 1)
-        self.host.kill([m.thread for m in self.ms])
-        for _ in self.ms:
-            self.observers.threads(now, -1)
-        for p in self.ps:
-            if p.busy:
-                self.observers.busy(now, p.name, -1)
-        for g in self.inside:
-            self._withdraw(g)
-        for g in self.inside:
-            self.drop_held(g)  # its connections are closed: nobody inherits them
-            self.clients.failed(g)
-        self.inside.clear()
-        raise ThreadLimitExceeded
-
-    def _withdraw(self, g: Task) -> bool:
-        """Stop waiting for a permit, if ``g`` does."""
-        op = g.ops[g.pc] if g.pc < len(g.ops) else None
-        if op is None or op.code != op_code.ACQUIRE:
-            return False
-        return self.resources[op.arg].withdraw(g)
 
     # -- the life of an M --------------------------------------------------------------------
 
@@ -481,14 +253,6 @@ class Goroutine(Scheduler):
         else:
             self.enter(g, BLOCKING if op.code == op_code.BLOCKING else IO)
             self.after(g.demands[op.slot], g, self._io_done)
-
-    def run_timers(self, p: P, onto: P) -> None:
-        """Run the due timers of ``p``; the goroutines become ready on ``onto``."""
-        now = self.clock.now
-        while (g := p.timers.pop_due(now)) is not None:
-            g.worker = None
-            self.step_done(g)
-            self.ready(g, onto)
 
     def _grant(self, heir: Task, m: M) -> None:
         self.step_done(heir)

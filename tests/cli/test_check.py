@@ -27,10 +27,11 @@ def test_a_valid_scenario_shows_the_load_it_offers(config: Path) -> None:
 
 
 def test_the_closed_form_is_shown_where_there_is_one(config: Path) -> None:
-    result = call("check", config)
-    assert "M/M/2: mean latency 7.02 ms" in result.stdout  # tomcat: 2 ms / (1 - 0.1^2) + 5 ms
-    predictions = call_json("check", config, "--json")["predictions"]
-    assert predictions["tomcat"]["mean_latency_s"] == pytest.approx(0.002 / 0.99 + 0.005)
+    steps = 'workload.requests.0.steps=[{ cpu = { dist = "exponential", mean = "2ms" } }]'
+    result = call("check", config, "--set", steps)
+    assert "M/M/2: mean latency 2.02 ms" in result.stdout  # tomcat: 2 ms / (1 - 0.1^2)
+    predictions = call_json("check", config, "--json", "--set", steps)["predictions"]
+    assert predictions["tomcat"]["mean_latency_s"] == pytest.approx(0.002 / 0.99)
 
 
 def test_what_cannot_keep_up_is_a_warning_not_an_error(config: Path) -> None:

@@ -186,7 +186,7 @@ def nest(chance: Chance, steps: list[Any], held: list[tuple[str, str]]) -> list[
 
 
 def schedulers(chance: Chance) -> list[dict[str, Any]]:
-    """One to four schedulers with random knobs; those of closed users without pause lose nothing."""
+    """One to four schedulers with random knobs; closed users without pause lose nothing."""
     kinds = [tomcat, jdk, event_loop, goroutine, virtual_thread]
     chosen = chance.rng.sample(kinds, chance.rng.randint(1, 4))
     memory = {key: chance.size() for key in ("base", "thread", "task", "connection")}
@@ -265,7 +265,7 @@ def virtual_thread(chance: Chance) -> dict[str, Any]:
     parallelism = rng.choice([1, 2, 4])
     return {
         "kind": "virtual_thread",
-        "jdk": rng.randint(21, 25),
+        "jdk": rng.choice([21, 21, 22, 23, 24, 25]),
         "parallelism": parallelism,
         "maxPoolSize": parallelism + rng.choice([0, 1, 200]),
         "minRunnable": rng.randint(1, parallelism),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy.typing as npt
+
 from simsched.observe.checkers import all_checkers
 from simsched.observe.record import RunRecord
 from simsched.scenario import Scenario
@@ -50,7 +54,7 @@ def failure_of(seed: int) -> str | None:
 
 def bytes_of(record: RunRecord) -> bytes:
     """Everything in a record as bytes: equal bytes, equal records."""
-    arrays = (
+    arrays: tuple[npt.NDArray[Any], ...] = (
         record.arrival_s,
         record.finish_s,
         record.outcome,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit import GO, LOOP, VIRTUAL, Spec, exponential, hold, jdk, scenario_of, spec_of, tomcat
+from kit import Spec, exponential, hold, scenario_of, spec_of
 
 from simsched.observe.checkers import Checker, all_checkers
 from simsched.observe.record import RunRecord
 from simsched.scenario import Scenario
-from simsched.sim.engine import Simulation
+from simsched.sim.engine import simulate
 from simsched.workload import draw
 
 DEFAULT_OS: dict[str, Any] = {"switch_cost": "1.5us", "wakeup_latency": "5us", "hz": 250}
@@ -58,7 +58,13 @@ WORKLOADS: dict[str, dict[str, Any]] = {
                 "timeout": "30ms",
                 "steps": [CPU, hold("lock", "m", [CPU, {"io": "500us"}], kind="synchronized")],
             },
-            {"name": "b", "steps": [hold("lock", "n", [CPU, hold("lock", "m", [CPU])]), IO]},
+            {
+                "name": "b",
+                "steps": [
+                    hold("lock", "n", [CPU, hold("lock", "m", [CPU], kind="synchronized")]),
+                    IO,
+                ],
+            },
         ]
     },
     "a pool": {
@@ -67,7 +73,11 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     },
     "kinds of blocking": {
         "classes": [
-            {"name": kind, "timeout": "40ms", "steps": [CPU, {"blocking": "2ms", "kind": kind}, CPU]}
+            {
+                "name": kind,
+                "timeout": "40ms",
+                "steps": [CPU, {"blocking": "2ms", "kind": kind}, CPU],
+            }
             for kind in ("socket", "file", "synchronized", "native")
         ]
     },
@@ -79,12 +89,9 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "overload": {
         "classes": [{"name": "a", "memory": "1MB", "steps": [CPU, IO]}],
         "arrivals": {"kind": "poisson", "rate": "5000/s"},
+        "drain": "0s",
     },
 }
-for workload in WORKLOADS.values():  # one lock has one kind
-    for request_class in workload["classes"]:
-        if request_class["name"] == "b":
-            request_class["steps"][0]["steps"][1]["kind"] = "synchronized"
 
 
 def workload_scenario(workload: str, scheduler: str, **more: Any) -> Scenario:
@@ -95,26 +102,10 @@ def workload_scenario(workload: str, scheduler: str, **more: Any) -> Scenario:
 
 def judged(scenario: Scenario, *checkers: Checker) -> RunRecord:
     """Run the scenario's only scheduler under these checkers, or under all of them."""
-    return simulation_of(scenario, *checkers).run()
-
-
-def simulation_of(scenario: Scenario, *checkers: Checker) -> Simulation:
-    """A simulation that is about to run under these checkers, or under all of them."""
     observers = checkers or tuple(all_checkers())
-    return Simulation(scenario, spec_of(scenario), draw(scenario, 0), observers=observers)
+    return simulate(scenario, spec_of(scenario), draw(scenario, 0), observers=observers)
 
 
-__all__ = [
-    "CPU",
-    "GO",
-    "IO",
-    "LOOP",
-    "SCHEDULERS",
-    "VIRTUAL",
-    "WORKLOADS",
-    "jdk",
-    "judged",
-    "simulation_of",
-    "tomcat",
-    "workload_scenario",
-]
+def unwatched(scenario: Scenario) -> RunRecord:
+    """Run it without any checker."""
+    return simulate(scenario, spec_of(scenario), draw(scenario, 0))

@@ -6,8 +6,9 @@ import pytest
 from fuzz.running import bytes_of
 
 from simsched.observe.checkers import all_checkers
+from simsched.observe.record import COMPLETED, FAILED, REJECTED, TIMED_OUT, UNFINISHED
 
-from .runs import SCHEDULERS, WORKLOADS, judged, simulation_of, workload_scenario
+from .runs import SCHEDULERS, WORKLOADS, judged, unwatched, workload_scenario
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -18,43 +19,31 @@ def test_a_real_scheduler_breaks_no_invariant(workload: str, scheduler: str) -> 
 
 
 def test_the_workloads_go_where_things_break() -> None:
-    """Otherwise passing would mean little: they time out, retry, are refused, and are left over."""
+    # Else passing would mean little: they time out, try again, are refused, and are left over.
     outcomes: set[int] = set()
     attempts = 0
     for workload in WORKLOADS:
         record = judged(workload_scenario(workload, "tomcat, short queue"))
         outcomes |= set(record.outcome.tolist())
         attempts = max(attempts, int(record.attempts.max()))
-    assert outcomes == {0, 1, 2, 3}
+    assert outcomes == {UNFINISHED, COMPLETED, REJECTED, TIMED_OUT}
     assert attempts == 3
 
 
 def test_a_process_that_dies_leaves_nothing_behind() -> None:
     scenario = workload_scenario("kinds of blocking", "go", duration="300ms")
-    scenario = scenario.with_overrides(["schedulers.goroutine.maxThreads=3"])
-    record = judged(scenario)
+    record = judged(scenario.with_overrides(["schedulers.goroutine.maxThreads=3"]))
     assert record.activity["thread_limit_exceeded"] == 1
-    assert record.outcome[-1] == 4
+    assert record.outcome[-1] == FAILED
     assert record.series["workers"][-1] == 0
     assert record.series["busy_cores"][-1] == 0
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_being_watched_changes_nothing(scheduler: str) -> None:
-    scenario = workload_scenario("retries", scheduler)
-    alone = simulation_of(scenario)
-    alone.watching = ()
-    watched = judged(scenario)
-    assert bytes_of(watched) == bytes_of(unwatched(scenario))
-
-
-def unwatched(scenario):  # type: ignore[no-untyped-def]
-    from kit import spec_of
-
-    from simsched.sim.engine import simulate
-    from simsched.workload import draw
-
-    return simulate(scenario, spec_of(scenario), draw(scenario, 0))
+@pytest.mark.parametrize("workload", ["retries", "closed"])
+def test_being_watched_changes_nothing(workload: str, scheduler: str) -> None:
+    scenario = workload_scenario(workload, scheduler)
+    assert bytes_of(judged(scenario)) == bytes_of(unwatched(scenario))
 
 
 def test_checkers_are_new_each_time() -> None:

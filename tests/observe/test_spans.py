@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from kit import LOOP, scenario_of
+
 from simsched.observe.spans import SpanLog
 from simsched.sim.engine import simulate
 from simsched.workload import draw
-from tests.kit import LOOP, scenario_of
 
 
 def spans(log: SpanLog, **options: object) -> list[tuple[int, str, float, float]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kit import GO, LOOP, VIRTUAL, exponential, request, run, scenario_of, tomcat
 from scipy import stats as scipy_stats
 
 from simsched.observe.checkers import all_checkers
@@ -19,7 +20,6 @@ from simsched.sim.engine import Simulation, simulate
 from simsched.stats.estimates import mean_estimate
 from simsched.study.run import run as run_study
 from simsched.workload import draw
-from tests.kit import GO, LOOP, VIRTUAL, exponential, request, run, scenario_of, tomcat
 
 ALL = [tomcat(4), LOOP, GO, VIRTUAL]
 KINDS = [spec["kind"] for spec in ALL]
