@@ -19,7 +19,7 @@ from simsched.sim.observer import EVENTS, Observer
 from simsched.sim.task import Task
 from simsched.workload import RequestTrace, draw
 
-from .mutants import shortest_job_first
+from .mistakes import shortest_job_first
 from .runs import SCHEDULERS, workload_scenario
 
 Event = tuple[float, str, str]

@@ -1,0 +1,184 @@
+"""Mistakes: each takes the right method and gives a wrong one in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from simsched.observe.ledger import Ledger
+from simsched.schedulers.base import Scheduler
+from simsched.schedulers.go_parts import P
+from simsched.schedulers.goroutine import Goroutine
+from simsched.schedulers.pool_policies import TomcatPolicy
+from simsched.schedulers.thread_pool import ThreadPool
+from simsched.sim.clients import Clients
+from simsched.sim.host import Host
+from simsched.sim.resources import Resource
+from simsched.sim.task import COMPLETED
+
+
+def never(_: Any) -> Callable[..., None]:
+    """Does nothing at all."""
+    return lambda *_args, **_kwargs: None
+
+
+def ends_twice(right: Any) -> Any:
+    def completed(self: Clients, task: Any) -> None:
+        right(self, task)
+        if task.index == 5:
+            self._end(task, COMPLETED)
+
+    return completed
+
+
+def forgets_the_release(_: Any) -> Any:
+    return lambda self, task: self._left(task)
+
+
+def skips_a_step(right: Any) -> Any:
+    def step_done(self: Scheduler, task: Any) -> None:
+        right(self, task)
+        if task.index == 5 and task.pc == 1:
+            task.pc += 1
+
+    return step_done
+
+
+def works_half(right: Any) -> Any:
+    return lambda self, demand_s, rank=0: right(self, demand_s / 2, rank)
+
+
+def works_more(right: Any) -> Any:
+    return lambda self, demand_s, rank=0: right(self, demand_s * 1.01, rank)
+
+
+def one_thread_more(right: Any) -> Any:
+    def init(self: TomcatPolicy, spec: Any) -> None:
+        right(self, spec)
+        self.limit += 1
+
+    return init
+
+
+def one_permit_more(right: Any) -> Any:
+    def init(self: Resource, *args: Any) -> None:
+        right(self, *args)
+        self.free += 1
+
+    return init
+
+
+def one_core_more(right: Any) -> Any:
+    def init(self: Host, clock: Any, spec: Any, observers: Any) -> None:
+        right(self, clock, spec.model_copy(update={"cores": spec.cores + 1}), observers)
+
+    return init
+
+
+def one_p_more(right: Any) -> Any:
+    def init(self: Goroutine, machine: Any, spec: Any) -> None:
+        right(self, machine, spec)
+        self.ps.append(P(len(self.ps)))
+        self.idle_ps.insert(0, self.ps[-1])
+
+    return init
+
+
+def hands_over_and_frees(right: Any) -> Any:
+    def release(self: Resource, task: Any) -> Any:
+        heir = right(self, task)
+        if heir is not None:
+            self._observers.resource(self._clock.now, self.name, -1)
+        return heir
+
+    return release
+
+
+def keeps_to_itself(_: Any) -> Any:
+    def release(self: Resource, task: Any) -> None:
+        task.held.remove(self)
+        self.free += 1
+        self._observers.resource(self._clock.now, self.name, -1)
+
+    return release
+
+
+def idles_beside_a_thread(right: Any) -> Any:
+    def refill(self: Host, core: Any) -> None:
+        if self.rotating and not self.woken:
+            self.idle.add(core.index)
+        else:
+            right(self, core)
+
+    return refill
+
+
+def signals_nobody(_: Any) -> Any:
+    def enqueue(self: ThreadPool, task: Any) -> None:
+        self.submitted += 1
+        self.queue.append(task)
+        self.observers.queued(self.clock.now, task, "pool")
+
+    return enqueue
+
+
+def loses_one(right: Any) -> Any:
+    return lambda self, task: None if task.index == 60 else right(self, task)
+
+
+def signals_only_the_first(right: Any) -> Any:
+    return lambda self: None if self.total else right(self)
+
+
+def last_in_first_out(_: Any) -> Any:
+    def take(self: ThreadPool) -> Any:
+        task = self.queue.pop()
+        self.observers.dequeued(self.clock.now, task, "pool")
+        if self.queue and self.idle:
+            self._signal(self.idle.popleft())
+        return task
+
+    return take
+
+
+def last_come_first_served(right: Any) -> Any:
+    def release(self: Resource, task: Any) -> Any:
+        self.waiting.reverse()
+        heir = right(self, task)
+        self.waiting.reverse()
+        return heir
+
+    return release
+
+
+def shortest_job_first(right: Any) -> Any:
+    def take(self: ThreadPool) -> Any:
+        shortest = min(self.queue, key=lambda task: sum(task.demands))
+        self.queue.remove(shortest)
+        self.queue.appendleft(shortest)
+        return right(self)
+
+    return take
+
+
+def peeks_at_the_first_step(right: Any) -> Any:
+    def submit(self: Scheduler, task: Any) -> None:
+        if task.demands[0] < 1.0:
+            right(self, task)
+
+    return submit
+
+
+def never_gives_back(right: Any) -> Any:
+    def released(self: Ledger, now: float, task: Any) -> None:
+        right(self, now, task)
+        self.held_log.add(now, task.class_id + 1)
+
+    return released
+
+
+def forgets_the_wait(_: Any) -> Any:
+    def worked(self: Ledger, now: float, task: Any, overhead_s: float, thread: Any) -> None:
+        """Neither overhead nor a wait for a core is told apart from computing."""
+
+    return worked
