@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from simsched.sim.observer import Observers
     from simsched.workload import RequestTrace
 
+MOST_AT_ONCE = 100_000  # requests of a closed workload at one instant
+
+
+class Standstill(RuntimeError):
+    """Simulated time has stopped, because requests cause requests at one instant without end."""
+
+
 NO_MORE: tuple[float, int, list[float]] = (math.inf, -1, [])
 
 
@@ -43,6 +50,8 @@ class Clients:
         self.attempts_held = 0  # attempts that the scheduler still holds, cancelled ones included
         self.scheduler: Scheduler
         self._issued = 0
+        self._crowded_s = -1.0
+        self._crowd = 0  # requests that users have sent at that instant
         # Of an open workload: arrival, class and demands of the next request, and the rest of them.
         self._coming = NO_MORE
         self._requests: Iterator[tuple[float, int, list[float]]] = iter(())
@@ -193,4 +202,18 @@ class Clients:
         if task.user >= 0:
             next_s = now + self.trace.think_s(task.index)
             if next_s < self.duration_s:
+                self._guard_against_standstill(next_s)
                 self.clock.call_at(next_s, ARRIVAL | task.user, self._user_arrives, task.user)
+
+    def _guard_against_standstill(self, next_s: float) -> None:
+        """Users who are answered at once and ask again at once would stop the clock for ever."""
+        if next_s > self._crowded_s:
+            self._crowded_s = next_s
+            self._crowd = 0
+        self._crowd += 1
+        if self._crowd > MOST_AT_ONCE:
+            raise Standstill(
+                f"the users sent {MOST_AT_ONCE} requests at {next_s:.6g} s of simulated time: they "
+                "are answered (or refused) at once and ask again at once, so time cannot pass. "
+                "Give the closed workload a think time"
+            )

@@ -97,9 +97,6 @@ class Observer:
     def stalled(self, start_s: float, end_s: float) -> None:
         """The one worker there is was busy from ``start_s`` until it polled at ``end_s``."""
 
-    def idle_while_waiting(self, now: float, waiting: int, idle: int, where: str) -> None:
-        """A scheduler's own view at the end of a decision: tasks wait and workers idle."""
-
 
 def _nothing(*_: Any) -> None:
     return None

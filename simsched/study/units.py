@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simsched.scenario import Scenario, ScenarioError
+from simsched.sim.clients import Standstill
 from simsched.sim.engine import Simulation
 from simsched.study.errors import SimulationError, describe, task_at_fault
 from simsched.workload import TooManyRequests, draw
@@ -80,7 +81,7 @@ def simulate_unit(unit: Unit) -> RunRecord:
         return simulation.run()
     except ScenarioError:
         raise
-    except TooManyRequests as error:  # of a closed workload, whose requests are drawn on the way
+    except (TooManyRequests, Standstill) as error:  # of a closed workload, found out on the way
         refuse(unit.scenario, ("workload", "arrivals"), str(error), cause=error)
     except Exception as error:
         request, step = task_at_fault(error.__traceback__)

@@ -8,6 +8,7 @@ import pytest
 from kit import LOOP, RUN_TO_END, jdk, request, run, scenario_of, spec_of, tomcat
 
 from simsched.observe.record import PARTS
+from simsched.sim.clients import Standstill
 from simsched.sim.engine import simulate
 from simsched.workload import draw
 
@@ -140,3 +141,13 @@ def test_a_request_that_is_not_done_at_the_end_counts_as_unfinished() -> None:
     assert record.end_s == pytest.approx(0.15)
     in_flight_s = record.parts_s.sum(axis=1)
     assert in_flight_s == pytest.approx(record.end_s - record.arrival_s)
+
+
+def test_users_who_are_refused_at_once_and_ask_at_once_are_told_to_think() -> None:
+    scenario = scenario_of(
+        [{"name": "a", "steps": [{"cpu": "1ms"}]}],
+        NO_QUEUE,
+        arrivals={"kind": "closed", "users": 3},
+    )
+    with pytest.raises(Standstill, match="Give the closed workload a think time"):
+        simulate(scenario, spec_of(scenario), draw(scenario, 0))
