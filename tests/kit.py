@@ -16,8 +16,8 @@ import numpy.typing as npt
 from simsched.observe.record import OUTCOMES, RunRecord
 from simsched.scenario import Scenario, SchedulerSpec
 from simsched.sim.engine import Simulation, simulate
-from simsched.sim.host import OsThread
 from simsched.sim.observer import Observer
+from simsched.sim.os_thread import OsThread
 from simsched.sim.task import CPU, Task
 from simsched.workload import RequestTrace, draw, flatten
 

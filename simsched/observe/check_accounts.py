@@ -11,7 +11,8 @@ from simsched.workload.program import CPU
 if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
     from simsched.sim.engine import Simulation
-    from simsched.sim.host import Host, OsThread
+    from simsched.sim.host import Host
+    from simsched.sim.os_thread import OsThread
 
 
 class Integral:

@@ -11,7 +11,7 @@ from simsched.workload.program import ACQUIRE, RELEASE
 if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
     from simsched.sim.engine import Simulation
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
 
 
 def worker_limits(simulation: Simulation) -> tuple[int | None, int | None]:

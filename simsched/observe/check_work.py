@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from simsched.observe.record import RunRecord
     from simsched.sim.engine import Simulation
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
 
 LONGEST_NEGLECT_S = NETPOLL_NEGLECTED_S + LONGEST_SLEEP_S + 2 * SHORTEST_SLEEP_S
 

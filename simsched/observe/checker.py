@@ -7,6 +7,7 @@ Checkers cost about as much time as the simulation itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from simsched.sim.clock import DISPATCH, Call
@@ -61,7 +62,7 @@ class Checker(Observer):
         raise CheckFailed(self.invariant, self.simulation.clock.now, where, expected, seen)
 
 
-class SettledChecker(Checker):
+class SettledChecker(Checker, ABC):
     """A checker that looks at each instant in which something happened, when all of it has.
 
     Inside an instant, work may wait for a moment beside an idle worker: the order of events in it
@@ -81,9 +82,9 @@ class SettledChecker(Checker):
         self._looks_at_s = -1.0
         self.settled(self.simulation.clock.now)
 
+    @abstractmethod
     def settled(self, now: float) -> None:
         """The instant is over."""
-        raise NotImplementedError
 
 
 def place_of(task: Task) -> str:

@@ -29,7 +29,7 @@ from simsched.sim.task import (
 )
 
 if TYPE_CHECKING:
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
 
 N_BINS = 1000  # of each time series, over the arrival window
 _BLOCK = 1 << 15  # numbers kept as Python objects before they are packed

@@ -73,11 +73,6 @@ class Scheduler(ABC):
     def worker_limit(self) -> int | None:
         """Most workers there can be at once; None if nothing limits them."""
 
-    @property
-    def worker_noun(self) -> str:
-        """What the field calls a worker of this scheduler ("threads", "carriers", ...)."""
-        return "workers"
-
     def held_phases(self) -> frozenset[int]:
         """Parts of the breakdown during which a task keeps a worker busy."""
         return frozenset({CPU, OVERHEAD})

@@ -86,10 +86,6 @@ class EventLoop(Scheduler):
     def worker_limit(self) -> int | None:
         return 1
 
-    @property
-    def worker_noun(self) -> str:
-        return "loop"
-
     def held_phases(self) -> frozenset[int]:
         return frozenset({CPU, BLOCKING, OVERHEAD})
 

@@ -10,7 +10,7 @@ from simsched.schedulers.go_queues import RunQueue
 if TYPE_CHECKING:
     from simpy.events import Event
 
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
     from simsched.sim.task import Task
 
 IDLE, RUNNING, SYSCALL = range(3)

@@ -51,10 +51,6 @@ class GoSched(Scheduler):
     def worker_limit(self) -> int | None:
         return len(self.ps)
 
-    @property
-    def worker_noun(self) -> str:
-        return "Ps"
-
     def start(self) -> None:
         self.clock.process(self.sysmon.run())
         # The first M has run the program's start-up and is now waiting in netpoll.

@@ -72,10 +72,6 @@ class ThreadPool(Scheduler):
     def worker_limit(self) -> int | None:
         return self.policy.limit
 
-    @property
-    def worker_noun(self) -> str:
-        return "threads"
-
     def held_phases(self) -> frozenset[int]:
         return frozenset({RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD})
 

@@ -97,10 +97,6 @@ class VirtualThread(Scheduler):
     def worker_limit(self) -> int | None:
         return self.pool.parallelism
 
-    @property
-    def worker_noun(self) -> str:
-        return "carriers"
-
     def start(self) -> None:
         for service in (self.timer, self.poller, self.unblocker):
             service.start()

@@ -98,12 +98,8 @@ class Clock(simpy.Environment):
         return event
 
     def event(self) -> Moment:
-        """An event that is not scheduled yet; see :meth:`fire_at` and :meth:`wake`."""
+        """An event that is not scheduled yet; see :meth:`wake`."""
         return Moment(self)
-
-    def fire_at(self, event: Event, time_s: float, priority: int) -> None:
-        """Let an existing, not yet scheduled ``event`` succeed at ``time_s``."""
-        heappush(self.heap, (time_s, priority, next(self.sequence), event))
 
     def move(self, event: Event, time_s: float, priority: int) -> Moment:
         """Move a scheduled event to another time: whoever waits on it waits on the returned one.

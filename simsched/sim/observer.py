@@ -12,7 +12,7 @@ from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
     from simsched.sim.task import Task
 
 

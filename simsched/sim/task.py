@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simpy.events import Event
 
     from simsched.sim.clock import Call
-    from simsched.sim.host import OsThread
+    from simsched.sim.os_thread import OsThread
     from simsched.sim.resources import Resource
     from simsched.workload.program import Op, Program
 

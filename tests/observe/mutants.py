@@ -23,7 +23,8 @@ from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.pool_policies import TomcatPolicy
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.sim.clients import Clients
-from simsched.sim.host import Host, OsThread
+from simsched.sim.host import Host
+from simsched.sim.os_thread import OsThread
 from simsched.sim.resources import Resource
 
 from . import mistakes as m

@@ -8,8 +8,9 @@ from kit import FREE_OS, Journal, ms
 
 from simsched.scenario import Host as HostSpec
 from simsched.sim.clock import IO_DONE, Clock, Process
-from simsched.sim.host import Host, OsThread
+from simsched.sim.host import Host
 from simsched.sim.observer import Observers
+from simsched.sim.os_thread import OsThread
 
 
 class Bench:
