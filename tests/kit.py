@@ -25,7 +25,12 @@ Spec = dict[str, Any]
 Step = dict[str, Any]
 
 # A machine that costs nothing: whatever time passes is in the requests themselves.
-FREE_OS: dict[str, Any] = {"switch_cost": "0s", "wakeup_latency": "0s", "hz": 0}
+FREE_OS: dict[str, Any] = {
+    "switch_cost": "0s",
+    "wakeup_latency": "0s",
+    "wakeup_cost": "0s",
+    "hz": 0,
+}
 # ... and on which a thread keeps its core until it sleeps.
 RUN_TO_END: dict[str, Any] = {"time_slice": "1000000s", "wakeup_preemption": False}
 
@@ -35,6 +40,9 @@ LOOP: Spec = {
     "iteration": "0s",
     "handle": "0s",
     "task_create": "0s",
+    "hop": "0s",
+    "thread_hop": "0s",
+    "thread_create": "0s",
 }
 GO: Spec = {"kind": "goroutine", "create": "0s", "switch": "0s", "steal": "0s"} | {
     "thread_create": "0s"
@@ -76,6 +84,16 @@ def steps_of(text: str) -> list[Step]:
 def hold(key: str, name: str, inside: str | list[Step], **more: Any) -> Step:
     """A `use` or `lock` step."""
     return {key: name, "steps": steps_of(inside) if isinstance(inside, str) else inside, **more}
+
+
+def parallel(*branches: str | list[Step]) -> Step:
+    """A `parallel` step."""
+    return {"parallel": [steps_of(b) if isinstance(b, str) else b for b in branches]}
+
+
+def offload(api: str, inside: str | list[Step]) -> Step:
+    """An `offload` step."""
+    return {"offload": api, "steps": steps_of(inside) if isinstance(inside, str) else inside}
 
 
 @dataclass(frozen=True)
@@ -172,10 +190,12 @@ def scenario_of(
     os: Mapping[str, Any] | None = None,
     arrivals: Mapping[str, Any] | None = None,
     resources: Mapping[str, int] | None = None,
+    connections: Mapping[str, Any] | None = None,
     duration: str = "1s",
     **run: Any,
 ) -> Scenario:
     """A scenario on a machine without costs, except for what `os` says."""
+    wires = {} if connections is None else {"connections": dict(connections)}
     return Scenario.from_dict(
         {
             "scenario": {"name": "test", "duration": duration, **run},
@@ -183,6 +203,7 @@ def scenario_of(
             "workload": {
                 "arrivals": dict(arrivals or {"kind": "constant", "rate": "1/s"}),
                 "requests": [dict(c) for c in classes],
+                **wires,
             },
             "resources": {name: {"capacity": n} for name, n in (resources or {}).items()},
             "schedulers": [scheduler],
@@ -196,7 +217,9 @@ def run(
     cores: int = 1,
     os: Mapping[str, Any] | None = None,
     resources: Mapping[str, int] | None = None,
+    connections: Mapping[str, Any] | None = None,
     seed: int = 1,
+    watch: Sequence[Observer] = (),
 ) -> Run:
     """Run requests given one by one (each a class of its own) until all is done."""
     times = [r.at_ms for r in requests]
@@ -209,6 +232,7 @@ def run(
         cores=cores,
         os=os,
         resources=resources,
+        connections=connections,
         duration=f"{duration_s!r}s",
         drain="1000s",
         seed=seed,
@@ -228,7 +252,7 @@ def run(
         replication=0,
     )
     journal = Journal()
-    simulation = Simulation(scenario, scenario.schedulers[0], trace, observers=[journal])
+    simulation = Simulation(scenario, scenario.schedulers[0], trace, observers=[*watch, journal])
     return Run(simulation.run(), journal, simulation)
 
 

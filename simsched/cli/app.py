@@ -9,6 +9,7 @@ import typer
 
 from simsched.cli import (
     check_command,
+    explain_command,
     init_command,
     list_command,
     run_command,
@@ -70,6 +71,9 @@ app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_a
 app.command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
 app.command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)
 app.command("show", rich_help_panel=LOOK_UP, epilog=list_command.SHOW_EPILOG)(list_command.show)
+app.command("explain", rich_help_panel=LOOK_UP, epilog=explain_command.EPILOG)(
+    explain_command.explain
+)
 app.command("schema", rich_help_panel=LOOK_UP, epilog=schema_command.SCHEMA_EPILOG)(
     schema_command.schema
 )

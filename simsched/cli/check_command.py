@@ -116,6 +116,7 @@ def _findings(
             "peak_rate_rps": load_.peak_rate_rps,
             "bound_rps": load_.bound_rps,
             "schedulers": {name: asdict(place) for name, place in load_.schedulers.items()},
+            "further": {n: [asdict(p) for p in places] for n, places in load_.further.items()},
         },
         "predictions": predictions,
         "warnings": list(load_.warnings),

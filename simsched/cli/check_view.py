@@ -17,11 +17,13 @@ from simsched.report.units import (
     format_percent,
     format_rate,
 )
+from simsched.scenario.units import format_amount
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from simsched.scenario import OfferedLoad, Scenario
+    from simsched.scenario.demands import ClassDemand
 
 LOCK = "lock:"
 """What the keys of locks begin with among the resources."""
@@ -93,7 +95,8 @@ def _classes(scenario: Scenario, load: OfferedLoad) -> Table:
         table.add_row(
             Text(clean(request.name)),
             format_percent(demand["share"]),
-            *(_seconds(demand[key]) for key in ("cpu_s", "wait_s", "blocking_s", "total_s")),
+            *(_seconds(demand[key]) for key in ("cpu_s", "wait_s", "blocking_s")),
+            _total(load.classes[request.name]),
             format_bytes(request.memory_bytes) if request.memory_bytes else NO_VALUE,
         )
     return table
@@ -101,6 +104,12 @@ def _classes(scenario: Scenario, load: OfferedLoad) -> Table:
 
 def _seconds(value: float | None) -> str:
     return NO_VALUE if value == 0 else format_duration(value)
+
+
+def _total(demand: ClassDemand) -> str:
+    """Least mean latency: of random branches the slowest takes longer than the longest mean."""
+    least = demand.total_s < (1 - 1e-9) * demand.in_turn_s
+    return ">= " * least + _seconds(demand.total_s)
 
 
 def _places(scenario: Scenario, load: OfferedLoad) -> Table:
@@ -122,6 +131,10 @@ def _places(scenario: Scenario, load: OfferedLoad) -> Table:
         unit = place.unit if place.available != 1 else place.unit.removesuffix("s")
         needed, places = place.offered, place.available
         _place(table, name, unit, needed, places, place.utilization, place.limit_rps)
+        for more in load.further.get(name, ()):
+            unit = more.unit if more.available != 1 else more.unit.removesuffix("s")
+            used, limit = more.utilization, more.limit_rps
+            _place(table, name, unit, more.offered, more.available, used, limit)
     return table
 
 
@@ -140,7 +153,7 @@ def _place(
     table.add_row(
         Text(clean(who)),
         Text(clean(what)),
-        NO_VALUE if needed is None else f"{needed:.3g}",
+        NO_VALUE if needed is None else format_amount(needed),
         f"{available:,}",
         Text(format_percent(used), style),
         format_rate(limit_rps),

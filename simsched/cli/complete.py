@@ -24,6 +24,14 @@ def showable_names(incomplete: str) -> list[tuple[str, str]]:
     return preset_names(incomplete) + example_names(incomplete)
 
 
+def topic_names(incomplete: str) -> list[tuple[str, str]]:
+    """Topics of `explain`, with what they are."""
+    from simsched.explain.topics import full_name, topics
+
+    found = [(full_name(topic), topic.summary) for topic in topics()]
+    return [entry for entry in found if entry[0].casefold().startswith(incomplete.casefold())]
+
+
 def scheduler_names(ctx: Any, incomplete: str) -> list[tuple[str, str]]:
     """Schedulers of the scenario on the command line, and presets."""
     found = [(name, "in the scenario") for name in _names_in_file(ctx.params)]

@@ -10,6 +10,8 @@ import typer
 from simsched.cli import complete
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from simsched.cli.catalogue import Entry
 
 LIST_EPILOG = "\n".join(
@@ -70,15 +72,13 @@ def list_(
     if as_json:
         write_json({"schema": "simsched.list/1", **chosen})
         return
-    for i, (name, entries) in enumerate(chosen.items()):
-        if i:
-            typer.echo()
+    for name, entries in chosen.items():
         _print(TITLES[name], entries)
+        typer.echo()
+    typer.echo("simsched explain NAME tells more about a preset, a kind or a step.")
 
 
 def _print(title: str, entries: list[Entry]) -> None:
-    from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     from simsched.cli.console import stdout_console
@@ -86,6 +86,19 @@ def _print(title: str, entries: list[Entry]) -> None:
     console = stdout_console()
     console.print(Text(title, "bold"))
     width = max((len(entry["name"]) for entry in entries), default=0)
+    kinds = dict.fromkeys(entry.get("kind", "") for entry in entries)
+    for kind in kinds:
+        if kind:
+            console.print(Text(f"  {kind}", "dim"))
+        own = [entry for entry in entries if entry.get("kind", "") == kind]
+        _print_table(console, own, width, indent=4 if kind else 2)
+
+
+def _print_table(console: Console, entries: list[Entry], width: int, indent: int) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=width, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -96,7 +109,7 @@ def _print(title: str, entries: list[Entry]) -> None:
         if entry.get("keys"):
             text.append(f"\n{', '.join(entry['keys'])}", "dim")
         grid.add_row(entry["name"], text)
-    console.print(Padding(grid, (0, 0, 0, 2)))
+    console.print(Padding(grid, (0, 0, 0, indent)))
 
 
 def show(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
     from simsched.sim.engine import Simulation
     from simsched.sim.host import Host
+    from simsched.sim.network import Connection
     from simsched.sim.os_thread import OsThread
 
 
@@ -82,6 +83,12 @@ class Utilization(Checker):
     def resent(self, now: float, task: Task) -> None:
         self.demands[task] = self.simulation.trace.demand_row(task.index)
 
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        self.demands[branch] = self.simulation.trace.demand_row(branch.index)
+
+    def joined(self, now: float, branch: Task) -> None:
+        self._leaves(branch)
+
     def retried(self, now: float, task: Task, again: Task) -> None:
         if not task.cancelled:
             self._leaves(task)
@@ -148,12 +155,12 @@ class Utilization(Checker):
 def unbooked_s(host: Host, now: float) -> tuple[float, float]:
     """How far booked core time may be ahead of used core time, and how far behind, just now.
 
-    A switch is booked when it begins, everything else when a burst ends.
+    What the kernel does for a thread is booked when it begins, all else when a burst ends.
     """
     early_s = late_s = 0.0
     for core in host.cores:
         if core.thread is not None and core.thread.end_s > now:
-            early_s += host.switch_s
+            early_s += max(0.0, core.thread.start_s - max(now, core.on_s))
             late_s += core.thread.burst_s + max(0.0, now - core.on_s)
     for thread in (*host.woken, *host.rotating):
         late_s += thread.burst_s
@@ -164,7 +171,8 @@ class Memory(Checker):
     """Memory = base + threads + attempts held, over time and at its peak; all of it comes back.
 
     An attempt holds memory from when it is sent until the scheduler is rid of it, whether or not
-    the client still waits. So what a slow runtime does for nobody is in the record.
+    the client still waits. So what a slow runtime does for nobody is in the record. A branch is a
+    task of its own, but shares its request and its connection.
     """
 
     invariant = "memory"
@@ -172,17 +180,30 @@ class Memory(Checker):
     def attach(self, simulation: Simulation) -> None:
         super().attach(simulation)
         spec = simulation.spec.memory
-        self.base = float(spec.base_bytes)
+        self.base = float(spec.base_bytes * simulation.spec.processes)
         self.stack = float(spec.thread_bytes)
-        each = spec.task_bytes + spec.connection_bytes
+        self.connection_bytes = float(spec.connection_bytes)
+        self.by_request = simulation.network is None
+        each = spec.task_bytes + (spec.connection_bytes if self.by_request else 0)
+        self.task = float(spec.task_bytes)
         self.held = [float(each + p.memory_bytes) for p in simulation.trace.programs]
         self.total = Integral(simulation.scenario.duration_s)
         self.attempts = 0
+        self.branches = 0
         self.n_threads = 0
 
     def _attempt(self, now: float, task: Task, change: int) -> None:
         self.attempts += change
+        if self.by_request:
+            self.total.add(now, change * self.held[task.class_id])
+
+    def served(self, now: float, task: Task, change: int) -> None:
         self.total.add(now, change * self.held[task.class_id])
+
+    def connection(self, now: float, connection: Connection, event: str) -> None:
+        if event != "queued":
+            change = 1 if event == "accepted" else -1
+            self.total.add(now, change * self.connection_bytes)
 
     def arrived(self, now: float, task: Task) -> None:
         self._attempt(now, task, 1)
@@ -201,13 +222,21 @@ class Memory(Checker):
     def released(self, now: float, task: Task) -> None:
         self._attempt(now, task, -1)
 
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        self.branches += 1
+        self.total.add(now, self.task)
+
+    def joined(self, now: float, branch: Task) -> None:
+        self.branches -= 1
+        self.total.add(now, -self.task)
+
     def threads(self, now: float, change: int) -> None:
         self.n_threads += change
         self.total.add(now, change * self.stack)
 
     def finish(self, simulation: Simulation, record: RunRecord) -> None:
-        if simulation.clients.idle() and self.attempts:
-            self.fail("no attempt in memory when all is done", f"{self.attempts}")
+        if simulation.clients.idle() and (left := self.attempts + self.branches):
+            self.fail("no attempt or branch in memory when all is done", f"{left}")
         self.total.advance(float("inf"))
         mean = self.base + self.total.area / record.duration_s
         seen = float(record.series["memory_bytes"].mean())

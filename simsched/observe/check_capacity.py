@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simsched.observe.checker import Checker
+from simsched.observe.lock_books import LockBooks
+from simsched.schedulers.processes import processes_of
 from simsched.sim.task import COMPLETED, FAILED, Task
-from simsched.workload.program import ACQUIRE, RELEASE
+from simsched.workload.program import ACQUIRE, CPU, RELEASE
 
 if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
@@ -15,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def worker_limits(simulation: Simulation) -> tuple[int | None, int | None]:
-    """Most busy workers and most OS threads there may be, by the specification of the scheduler.
+    """Most busy workers and most OS threads there may be, in all processes of the server."""
+    n = simulation.spec.processes
+    workers, threads = limits_of_one(simulation)
+    return None if workers is None else n * workers, None if threads is None else n * threads
+
+
+def limits_of_one(simulation: Simulation) -> tuple[int | None, int | None]:
+    """The same of one process, by the specification of the scheduler.
 
     Compensation lets a pool of carriers grow up to ``maxPoolSize``. An M of Go without a P is a
     thread but no worker. A scheduler of another kind is taken at its word.
@@ -23,16 +32,23 @@ def worker_limits(simulation: Simulation) -> tuple[int | None, int | None]:
     spec: Any = simulation.spec
     cores = simulation.scenario.host.cores
     if spec.kind == "thread_pool":
-        most = spec.max_threads if spec.policy == "tomcat" else spec.maximum_pool_size
+        if spec.policy == "python":
+            most = spec.resolved_max_workers(cores)
+        else:
+            most = spec.max_threads if spec.policy == "tomcat" else spec.maximum_pool_size
         return most, most
-    if spec.kind == "event_loop":
+    if spec.kind == "sync_workers":
         return 1, 1
+    if spec.kind == "gthread":
+        return spec.threads, spec.threads  # the main thread is part of the process
+    if spec.kind == "event_loop":
+        return 1, 1 + sum(simulation.machine.pools.values()) // spec.processes
     if spec.kind == "goroutine":
         return spec.resolved_gomaxprocs(cores), spec.max_threads
     if spec.kind == "virtual_thread":
         most = spec.resolved_max_pool_size(cores)
         return most, most
-    return simulation.scheduler.worker_limit, None
+    return processes_of(simulation.scheduler)[0].worker_limit, None
 
 
 class Capacity(Checker):
@@ -40,7 +56,8 @@ class Capacity(Checker):
 
     Who holds a permit is told by the steps: from the end of an acquiring step to the beginning of
     the releasing one. That is compared with the permits that the resource says are taken, at the
-    end of each instant, because within it a permit passes from hand to hand.
+    end of each instant, because within it a permit passes from hand to hand. Of the threads that
+    share an interpreter lock, one runs at a time (:mod:`simsched.observe.lock_books`).
     """
 
     invariant = "capacity"
@@ -55,6 +72,7 @@ class Capacity(Checker):
         self.taken: dict[str, int] = {}
         self.holders: dict[str, set[Task]] = {}
         self.changed: set[str] = set()
+        self.locks: dict[int, LockBooks] = {}  # by process
         self._limits: tuple[int | None, int | None] | None = None
 
     def attach(self, simulation: Simulation) -> None:
@@ -117,13 +135,15 @@ class Capacity(Checker):
     def resource(self, now: float, name: str, change: int) -> None:
         self._instant(now)
         taken = self.taken[name] = self.taken.get(name, 0) + change
-        capacity = self.capacity.get(name, 1)  # a lock
+        capacity = self.capacity.get(name) or self.simulation.machine.pools.get(name, 1)  # a lock
         if not 0 <= taken <= capacity:
             self.fail(f"0 to {capacity} permits taken", f"{taken}", where=name)
         self.changed.add(name)
 
     def step_started(self, now: float, task: Task) -> None:
         op = task.ops[task.pc]
+        if op.code == CPU and self._locked(task):
+            self.locks.setdefault(task.process, LockBooks()).started(now, task)
         if op.code == RELEASE:
             self._instant(now)
             holders = self.holders.get(op.arg, set())
@@ -132,8 +152,18 @@ class Capacity(Checker):
             holders.remove(task)
             self.changed.add(op.arg)
 
+    def _locked(self, task: Task) -> bool:
+        process = processes_of(self.simulation.scheduler)[task.process]
+        return process.machine.gil is not None
+
     def step_ended(self, now: float, task: Task) -> None:
         op = task.ops[task.pc]
+        books = self.locks.get(task.process)
+        if books is not None:
+            excess_s = books.ended(now, task)
+            if excess_s > 1e-9 + 1e-12 * now:
+                seen = f"{books.done_s:.9g} s of code in {books.done_s - excess_s:.9g} s"
+                self.fail("one thread at a time with the interpreter lock", seen, task)
         if op.code == ACQUIRE:
             self._instant(now)
             self.holders.setdefault(op.arg, set()).add(task)
@@ -150,8 +180,16 @@ class Capacity(Checker):
     def released(self, now: float, task: Task) -> None:
         self._let_go(now, task)
 
+    def joined(self, now: float, branch: Task) -> None:
+        if not branch.cancelled and any(branch in holders for holders in self.holders.values()):
+            self.fail("nothing held at the end of a branch", "a permit", branch)
+        self._let_go(now, branch)
+
     def _let_go(self, now: float, task: Task) -> None:
         self._instant(now)
+        books = self.locks.get(task.process)
+        if books is not None:
+            books.left(task)
         if task.held:
             self.fail("nothing held by an attempt that is over", f"{len(task.held)} permits", task)
         for name, holders in self.holders.items():
@@ -178,5 +216,6 @@ class Capacity(Checker):
             self.fail(f"{limit} busy workers at most", f"{most} in the record")
         if record.workers_max > (self.limits[1] or record.workers_max):
             self.fail(f"{self.limits[1]} threads at most", f"{record.workers_max} in the record")
-        if simulation.clients.idle() and (held := sum(map(len, self.holders.values()))):
-            self.fail("all permits back when all is done", f"{held} held")
+        held = sum(map(len, self.holders.values())) or sum(self.taken.values())
+        if held and simulation.clients.idle():
+            self.fail("all permits and tokens back when all is done", f"{held} held")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simsched.observe.checker import Checker
+from simsched.observe.checker import Checker, early_timers_s
 from simsched.sim.task import COMPLETED, TIMED_OUT, Task
+from simsched.workload.program import SLEEP
 
 if TYPE_CHECKING:
     from simsched.sim.engine import Simulation
@@ -17,7 +18,7 @@ RESOLUTION_S = 1e-9  # of a runtime's clock: timers may be early by it
 class _Progress:
     """How far one attempt has come, and when it got there."""
 
-    __slots__ = ("demands", "last_s", "open", "pc", "sent_s")
+    __slots__ = ("branches", "demands", "forked", "last_s", "open", "pc", "sent_s")
 
     def __init__(self, sent_s: float, demands: list[float]) -> None:
         self.sent_s = sent_s
@@ -25,13 +26,17 @@ class _Progress:
         self.pc = 0
         self.open = False  # the step ``pc`` has begun
         self.last_s = sent_s  # when it began, or when the step before it ended
+        self.forked = 0  # branches of that step that have been made
+        self.branches = 0  # of those, the ones that have not ended
 
 
 class Causality(Checker):
     """Steps follow their program, one after the other, and each takes at least what it demands.
 
     The clock is monotone; arrivals come when the workload says; an attempt ends when its last step
-    has, or exactly when the client's patience does; after that it begins no step any more.
+    has, or exactly when the client's patience does; after that it begins no step any more. A
+    ``parallel`` step makes all of its branches and ends when the last of them has; the steps of a
+    branch follow each other like those of an attempt.
     """
 
     invariant = "causality"
@@ -68,7 +73,7 @@ class Causality(Checker):
         if task.cancelled:
             self._patience(now, task)
         else:
-            del self.attempts[task]
+            self._over(task)
         self.retry_from_s[again] = now
 
     def resent(self, now: float, task: Task) -> None:
@@ -88,7 +93,7 @@ class Causality(Checker):
         if outcome == TIMED_OUT:
             self._patience(now, task)
             return
-        progress = self.attempts.pop(task)
+        progress = self._over(task)
         timeout_s = task.program.timeout_s
         if timeout_s is not None and now > progress.sent_s + timeout_s:
             self.fail("an end before the client gives up", "a later one", task)
@@ -97,12 +102,44 @@ class Causality(Checker):
 
     def released(self, now: float, task: Task) -> None:
         self._time(now, task)
-        del self.attempts[task]
+        self._over(task)
+
+    def _over(self, task: Task) -> _Progress:
+        """An attempt or a branch has left the scheduler."""
+        progress = self.attempts.pop(task)
+        if progress.branches:
+            self.fail("its branches to end first", f"{progress.branches} that go on", task)
+        return progress
 
     def _patience(self, now: float, task: Task) -> None:
         due_s = self.attempts[task].sent_s + (task.program.timeout_s or 0.0)
         if now != due_s:
             self.fail(f"the client to give up at {due_s:.9g} s", f"{now:.9g} s", task)
+
+    # -- branches ----------------------------------------------------------------------------
+
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        self._time(now, task)
+        progress = self.attempts.get(task)
+        if progress is None or not progress.open or progress.pc != task.pc:
+            self.fail("a branch of a step that has begun", "one of another step", task)
+        branches = task.ops[task.pc].branches
+        if progress.forked == len(branches) or branch.ops != branches[progress.forked]:
+            self.fail(f"{len(branches)} branches, each once", "another one", task)
+        if branch.parent is not task or branch.index != task.index:
+            self.fail("a branch of this request", "one of another", task)
+        progress.forked += 1
+        progress.branches += 1
+        self._send(now, branch)
+
+    def joined(self, now: float, branch: Task) -> None:
+        self._time(now, branch)
+        if branch not in self.attempts or branch.parent is None:
+            self.fail("a branch to end once", "once more", branch)
+        progress = self._over(branch)
+        if not branch.cancelled and (progress.open or progress.pc != len(branch.ops)):
+            self.fail(f"{len(branch.ops)} steps before a join", f"{progress.pc}", branch)
+        self.attempts[branch.parent].branches -= 1
 
     # -- steps -------------------------------------------------------------------------------
 
@@ -128,14 +165,23 @@ class Causality(Checker):
         progress = self.attempts.get(task)
         if progress is None or not progress.open or progress.pc != task.pc:
             self.fail("a step that has begun to end", "one that has not", task)
-        slot = task.ops[task.pc].slot
+        op = task.ops[task.pc]
+        slot = op.slot
+        if progress.branches or progress.forked != len(op.branches):
+            seen = f"{progress.forked} that have begun, {progress.branches} that go on"
+            self.fail(f"the end of all {len(op.branches)} branches", seen, task)
+        progress.forked = 0
         if slot >= 0:
             demand_s, took_s = progress.demands[slot], now - progress.last_s
-            if took_s < demand_s - _slack(demand_s, now):
+            if took_s < demand_s - _slack(demand_s, now) - self._early_s(task):
                 self.fail(f"the step to take {demand_s:.9g} s at least", f"{took_s:.9g} s", task)
         progress.open = False
         progress.pc += 1
         progress.last_s = now
+
+    def _early_s(self, task: Task) -> float:
+        is_timer = task.ops[task.pc].code == SLEEP
+        return early_timers_s(self.simulation.spec) if is_timer else 0.0
 
     def _goes_on(self, task: Task) -> bool:
         """A thread looks up between two calls; whatever else computes goes on until it waits."""

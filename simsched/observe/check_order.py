@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 class Discipline(Checker):
     """Queues that promise it are first in, first out; so are those for permits.
 
-    Queues are told by ``queued`` and ``dequeued``, under one name each. Who begins to wait for a
-    permit enters the part ``resource`` or ``lock``; who has given up may leave from the middle.
+    Queues are told by ``queued`` and ``dequeued``, under one name each in each process. Who
+    begins to wait for a permit enters the part ``resource`` or ``lock``; who has given up may leave
+    from the middle.
     """
 
     invariant = "discipline"
 
     def __init__(self) -> None:
-        self.queues: dict[str, deque[Task]] = {}
+        self.queues: dict[tuple[int, str], deque[Task]] = {}
         self.waiting: dict[str, deque[Task]] = {}
 
     def queued(self, now: float, task: Task, queue: str) -> None:
-        waiting = self.queues.get(queue)
+        waiting = self.queues.get((task.process, queue))
         if waiting is None:
-            waiting = self.queues[queue] = deque()
+            waiting = self.queues[task.process, queue] = deque()
         waiting.append(task)
 
     def dequeued(self, now: float, task: Task, queue: str) -> None:
-        waiting = self.queues.get(queue)
+        waiting = self.queues.get((task.process, queue))
         if not waiting:
             self.fail(f'the head of queue "{queue}", which is empty', "this task", task)
         head = waiting.popleft()
@@ -53,12 +54,17 @@ class Discipline(Checker):
         if not waiting:
             return
         resource = self.simulation.machine.resources[name]
-        while waiting and waiting[0].cancelled and resource not in waiting[0].held:
+        while waiting and _has_left(waiting[0]) and resource not in waiting[0].held:
             waiting.popleft()
         if waiting:
             head = waiting.popleft()
             if resource not in head.held:
                 self.fail("the longest waiting task to get the permit", "another one", head)
+
+
+def _has_left(task: Task) -> bool:
+    """Whether it may have left the middle of a queue: its client gave up, or its process died."""
+    return task.cancelled or task.over
 
 
 class OpaqueDemands:
@@ -69,23 +75,28 @@ class OpaqueDemands:
     def __init__(self, demands: list[float], refuse: Callable[[int], None]) -> None:
         self._demands = demands
         self._refuse = refuse
-        self.known = 0
+        self.known: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._demands)
 
     def __getitem__(self, slot: int) -> float:
         # Iterating, summing, sorting and slicing all come through here.
-        if not isinstance(slot, int) or not 0 <= slot < min(self.known, len(self._demands)):
+        if not isinstance(slot, int) or slot not in self.known:
             self._refuse(slot)
         return self._demands[slot]
+
+    def covered_again(self) -> OpaqueDemands:
+        """The same demands for somebody who knows none of them yet."""
+        return OpaqueDemands(self._demands, self._refuse)
 
 
 class Blindness(Checker):
     """No policy reads a demand that lies ahead: real schedulers do not know it.
 
     The engine needs the length of a step to end it in time, so it may be read from the beginning
-    of the step on; a decision taken before cannot have known it.
+    of the step on; a decision taken before cannot have known it. A branch shares the row of its
+    request, and may read what its own steps have begun.
     """
 
     invariant = "blindness"
@@ -95,6 +106,11 @@ class Blindness(Checker):
 
     def retried(self, now: float, task: Task, again: Task) -> None:
         self._cover(again)
+
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        demands: object = task.demands
+        if isinstance(demands, OpaqueDemands):
+            branch.demands = cast("list[float]", demands.covered_again())
 
     def _cover(self, task: Task) -> None:
         def refuse(slot: int) -> None:
@@ -106,4 +122,4 @@ class Blindness(Checker):
         slot = task.ops[task.pc].slot
         demands: object = task.demands
         if slot >= 0 and isinstance(demands, OpaqueDemands):
-            demands.known = slot + 1
+            demands.known.add(slot)

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simsched.observe.check_accounts import unbooked_s
-from simsched.observe.checker import Checker, CheckFailed, differs
-from simsched.observe.record import COMPLETED, FAILED, PARTS, UNFINISHED
+from simsched.observe.checker import Checker, CheckFailed, differs, early_timers_s
+from simsched.observe.record import COMPLETED, FAILED, PARTS, TIMED_OUT, UNFINISHED
 from simsched.workload.program import BLOCKING, CPU, IO, SLEEP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from simsched.observe.record import RunRecord
     from simsched.sim.engine import Simulation
+    from simsched.workload.program import Op
 
 INVARIANT = "record"
 
@@ -42,6 +45,7 @@ def check_record(record: RunRecord, simulation: Simulation) -> None:
     """
     _check_requests(record)
     _check_breakdown(record)
+    _check_join(record)
     _check_work(record, simulation)
     _check_series(record, simulation)
     _check_core_time(record, simulation)
@@ -100,23 +104,71 @@ def _check_breakdown(record: RunRecord) -> None:
         _fail(record, f"request {i}", f"parts that add up to {latency_s[i]:.12g} s", seen)
 
 
+def _check_join(record: RunRecord) -> None:
+    """The time in "join" is accounted for by the slowest branches, to the last bit of it.
+
+    A client that gives up ends the account of the branches under way, but not of the request.
+    """
+    slack_s = 1e-9 * _latency_s(record) + 1e-14 * (1.0 + record.end_s)
+    waited_s = record.parts_s[:, PARTS.index("join")]
+    if not len(record.join_parts_s):
+        i = _first(waited_s > slack_s)
+        if i is not None:
+            _fail(record, f"request {i}", "no join without branches", f"{waited_s[i]:.9g} s")
+        return
+    accounted_s = record.join_parts_s.sum(axis=1)
+    whole = (record.attempts == 1) & (record.outcome != TIMED_OUT)
+    off = (accounted_s > waited_s + slack_s) | (whole & (accounted_s < waited_s - slack_s))
+    i = _first(off)
+    if i is not None:
+        seen = f"branches for {accounted_s[i]:.12g} s"
+        _fail(record, f"request {i}", f"a join of {waited_s[i]:.12g} s", seen)
+
+
 def _check_work(record: RunRecord, simulation: Simulation) -> None:
     """A request that succeeded at once was given what it demanded: no less, and no more CPU.
 
-    Waits may be longer than demanded, since a timer fires late; computing may not.
+    Waits may be longer than demanded, since a timer fires late; computing may not. A ``parallel``
+    step takes as long as its longest branch, and its branches compute what they demand.
     """
     trace = simulation.trace
+    programs = [simulation.scheduler.adapt(program.ops) for program in trace.programs]
+    early_s = early_timers_s(simulation.spec)
+    branch_cpu_s = record.branch_cpu_s if len(record.branch_cpu_s) else np.zeros(len(record))
     for i in np.flatnonzero((record.outcome == COMPLETED) & (record.attempts == 1)).tolist():
         demands = trace.demand_row(i)
+        ops = programs[record.class_id[i]]
         asked = dict.fromkeys(_PART_OF.values(), 0.0)
-        for op in trace.programs[record.class_id[i]].ops:
+        for op in ops:
             if op.slot >= 0:
                 asked[_PART_OF[op.code]] += demands[op.slot]
+        asked["join"] = sum(_longest_s(op, demands) for op in ops)
+        asked["cpu of branches"] = sum(_branch_cpu_s(op, demands) for op in ops)
         for part, asked_s in asked.items():
-            got_s = float(record.parts_s[i, PARTS.index(part)])
-            late = part == "io" and got_s > asked_s
+            if part == "cpu of branches":
+                got_s = float(branch_cpu_s[i])
+            else:
+                got_s = float(record.parts_s[i, PARTS.index(part)])
+            late = part in ("io", "join") and got_s > asked_s - early_s * len(ops)
             if differs(got_s, asked_s) and not late:
                 _fail(record, f"request {i}", f"{asked_s:.12g} s of {part}", f"{got_s:.12g} s")
+
+
+def _longest_s(op: Op, demands: Sequence[float]) -> float:
+    """What the longest branch of a ``parallel`` step asks for, one step after the other."""
+
+    def seconds(inside: Op) -> float:
+        own_s = demands[inside.slot] if inside.slot >= 0 else 0.0
+        return own_s + _longest_s(inside, demands)
+
+    return max((sum(map(seconds, branch)) for branch in op.branches), default=0.0)
+
+
+def _branch_cpu_s(op: Op, demands: Sequence[float]) -> float:
+    """CPU that all branches of a ``parallel`` step ask for."""
+    inside = [step for branch in op.branches for step in branch]
+    own_s = sum(demands[step.slot] for step in inside if step.code == CPU)
+    return own_s + sum(_branch_cpu_s(step, demands) for step in inside)
 
 
 def _check_series(record: RunRecord, simulation: Simulation) -> None:
@@ -148,7 +200,7 @@ def _check_series(record: RunRecord, simulation: Simulation) -> None:
 
 
 def _check_core_time(record: RunRecord, simulation: Simulation) -> None:
-    """What the cores did went to requests, to their given-up attempts, or to overhead.
+    """What the cores did went to requests, their branches, given-up attempts, or to overhead.
 
     Overhead is told when a burst ends, so that of a burst under way it still counts as CPU. A
     process that dies takes such bursts with it.
@@ -166,7 +218,11 @@ def _check_core_time(record: RunRecord, simulation: Simulation) -> None:
         _fail(record, "totals", "no negative late cpu", f"{totals['late_cpu_s']:.9g} s")
     if not simulation.clients.idle():
         return
-    spent_s = of_requests_s + totals["late_cpu_s"] + totals["overhead_core_s"]
+    of_branches_s = totals["branch_cpu_s"]
+    if differs(of_branches_s, float(record.branch_cpu_s.sum()), absolute_s=slack_s):
+        seen = f"{record.branch_cpu_s.sum():.9g} s in all requests"
+        _fail(record, "totals", f"{of_branches_s:.9g} s of cpu in branches", seen)
+    spent_s = of_requests_s + of_branches_s + totals["late_cpu_s"] + totals["overhead_core_s"]
     if not -early_s - slack_s <= totals["busy_core_s"] - spent_s <= late_s + slack_s:
         expected = f"{totals['busy_core_s']:.12g} s of core time"
-        _fail(record, "totals", f"cpu, late cpu and overhead to be {expected}", f"{spent_s:.12g} s")
+        _fail(record, "totals", f"all cpu and overhead to be {expected}", f"{spent_s:.12g} s")

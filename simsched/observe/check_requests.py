@@ -27,6 +27,7 @@ class Conservation(Checker):
         self.backing_off: set[Task] = set()
         self.with_scheduler: set[Task] = set()
         self.given_up: set[Task] = set()  # of those, the ones nobody waits for any more
+        self.branches: dict[Task, set[Task]] = {}  # of each task, those that have not ended
         self.ends: dict[int, tuple[int, float, int]] = {}  # outcome, time, attempts
 
     def arrived(self, now: float, task: Task) -> None:
@@ -45,6 +46,7 @@ class Conservation(Checker):
             self.fail("one end per request", f"a second one, after {OUTCOMES[before[0]]}", task)
         if self.live.get(task.index) is not task:
             self.fail("the request's present attempt to end it", "another one", task)
+        self._expect_no_branches(task, outcome == TIMED_OUT)
         if outcome not in (COMPLETED, REJECTED, TIMED_OUT, FAILED):
             self.fail("a terminal outcome", f"outcome {outcome}", task)
         if (outcome == TIMED_OUT) != task.cancelled:
@@ -74,8 +76,27 @@ class Conservation(Checker):
     def released(self, now: float, task: Task) -> None:
         if task not in self.given_up:
             self.fail("a given-up attempt to be let go of, once", "another one", task)
+        self._expect_no_branches(task)
         self.given_up.remove(task)
         self.with_scheduler.remove(task)
+
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        if branch in self.branches:
+            self.fail("a branch to be made once", "a second time", branch)
+        self.branches.setdefault(task, set()).add(branch)
+        self.branches[branch] = set()
+
+    def joined(self, now: float, branch: Task) -> None:
+        if branch not in self.branches or branch.parent is None:
+            self.fail("a branch to end once", "once more, or without having begun", branch)
+        self._expect_no_branches(branch)
+        self.branches[branch.parent].remove(branch)
+
+    def _expect_no_branches(self, task: Task, goes_on: bool = False) -> None:
+        """Whoever leaves the scheduler leaves nobody behind."""
+        left = () if goes_on else self.branches.pop(task, ())
+        if left:
+            self.fail("its branches to end before it does", f"{len(left)} left", task)
 
     def _leaves(self, task: Task) -> None:
         """The attempt is over for the client; a cancelled one stays with the scheduler."""
@@ -91,6 +112,8 @@ class Conservation(Checker):
         clients = simulation.clients
         self._expect("requests in flight", len(self.live), clients.in_flight)
         self._expect("attempts held", len(self.with_scheduler), clients.attempts_held)
+        if clients.idle():
+            self._expect("tasks with branches", 0, len(self.branches))
         for i in range(len(record)):
             outcome, finish_s, attempts = int(record.outcome[i]), record.finish_s[i], None
             end = self.ends.get(i)

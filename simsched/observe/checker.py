@@ -8,7 +8,7 @@ Checkers cost about as much time as the simulation itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from simsched.sim.clock import DISPATCH, Call
 from simsched.sim.observer import Observer
@@ -96,6 +96,13 @@ def place_of(task: Task) -> str:
         step = "after its last step"
     attempt = f", attempt {task.attempt}" if task.attempt > 1 else ""
     return f'request {task.index} of class "{program.name}"{attempt}, {step}'
+
+
+def early_timers_s(spec: Any) -> float:
+    """How early a timer may be: libuv rounds a delay, and cuts off what its own time is beyond."""
+    if getattr(spec, "loop", "asyncio") == "asyncio":
+        return 0.0
+    return 2.0 * float(spec.timer_resolution_s)
 
 
 def differs(a: float, b: float, relative: float = 1e-9, absolute_s: float = 1e-9) -> bool:

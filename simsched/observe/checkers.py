@@ -6,6 +6,7 @@ causality          monotone clock; steps follow their program and take what they
 capacity           no more at work than there are cores, workers, threads and permits
 work conservation  no idle core, worker or permit beside work it may take
 discipline         what promises first come, first served keeps it
+connections        each in one place, with one process, and not more than may be
 blindness          no policy reads a demand that lies ahead
 utilisation        core time = demands carried out + overhead
 memory             base + threads + attempts held, and it comes back
@@ -21,6 +22,7 @@ from __future__ import annotations
 from simsched.observe.check_accounts import Memory, Utilization
 from simsched.observe.check_capacity import Capacity
 from simsched.observe.check_causality import Causality
+from simsched.observe.check_network import Connections
 from simsched.observe.check_order import Blindness, Discipline
 from simsched.observe.check_record import RecordCheck, check_record
 from simsched.observe.check_requests import Conservation
@@ -33,6 +35,7 @@ __all__ = [
     "Causality",
     "CheckFailed",
     "Checker",
+    "Connections",
     "Conservation",
     "Discipline",
     "Memory",
@@ -54,6 +57,7 @@ def all_checkers() -> list[Checker]:
         Capacity(),
         WorkConservation(),
         Discipline(),
+        Connections(),
         Utilization(),
         Memory(),
         RecordCheck(),

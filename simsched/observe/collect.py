@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simsched.observe.ledger import N_BINS
+from simsched.observe.logs import N_BINS
 from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, ResourceUse, RunRecord
 from simsched.observe.series import UnitLog, binned_mean, binned_sum, integral, steps
+from simsched.sim.task import CPU
 
 if TYPE_CHECKING:
     from simsched.observe.ledger import Books, Ledger
@@ -43,12 +44,17 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         activity=_activity(run, end_s),
         waits=_waits(run, duration_s),
         worker_time_s=_worker_time(run, books.parts_s, series, duration_s),
+        join_parts_s=books.join_parts_s,
+        branch_cpu_s=books.branch_cpu_s,
         workers_max=workers_max,
         worker_limit=run.scheduler.worker_limit,
+        blame=ledger.blame.rows(),
+        longest_stall=ledger.blame.stall(),
         totals={
             "busy_core_s": float(integral(*ledger.core_log.sorted(), np.array([end_s]))[0]),
             "overhead_core_s": sum(ledger.overhead_bins.tolist()),
             "late_cpu_s": ledger.late_cpu_s,
+            "branch_cpu_s": float(ledger.branches.parts_s[CPU]),
         },
     )
 
@@ -83,48 +89,71 @@ def _busy_workers(ledger: Ledger) -> tuple[FloatArray, FloatArray]:
 def _memory(
     run: Simulation, books: Books, edges: FloatArray
 ) -> tuple[FloatArray, dict[str, float], int]:
-    """Memory over time = base + threads * stack + attempts held * (task + connection + own)."""
-    spec = run.spec.memory
-    thread_times, thread_changes = run.ledger.thread_log.raw()
-    ended = books.outcome != UNFINISHED
-    class_id, log = books.class_id, run.ledger.held_log
-    held_times = np.concatenate((books.arrival_s, books.closed_s[ended], np.array(log.times)))
-    held_change = np.concatenate(
-        (class_id + 1, -1 - class_id[ended], np.array(log.changes, np.int64))
-    )
-    sign = np.sign(held_change)
-    own = np.array([0, *(p.memory_bytes for p in run.trace.programs)], np.float64)
+    """Memory over time = what is there from the start + what comes and goes."""
+    base = float(run.spec.memory.base_bytes * run.spec.processes)
+    sources = _memory_changes(run, books)
+    times = np.concatenate([at for at, _ in sources])
     columns = {
-        "stacks": np.concatenate((thread_changes * spec.thread_bytes, np.zeros(len(sign)))),
-        "tasks": np.concatenate((np.zeros(len(thread_times)), sign * float(spec.task_bytes))),
-        "requests": np.concatenate((np.zeros(len(thread_times)), sign * own[np.abs(held_change)])),
-        "connections": np.concatenate(
-            (np.zeros(len(thread_times)), sign * float(spec.connection_bytes))
-        ),
+        name: np.concatenate([by.get(name, np.zeros(len(at))) for at, by in sources])
+        for name in ("stacks", "tasks", "requests", "connections")
     }
-    times = np.concatenate((thread_times, held_times))
     values = {name: steps(times, change)[1] for name, change in columns.items()}
     sorted_times = np.sort(times, kind="stable")
     total = sum(values.values(), np.zeros(len(times)))
-    peak = {"base": float(spec.base_bytes), **dict.fromkeys(columns, 0.0)}
+    peak = {"base": base, **dict.fromkeys(columns, 0.0)}
     if len(times):
         # Several changes at one instant are one state: look at the last of them.
         last = np.append(sorted_times[1:] != sorted_times[:-1], True)
         at = int(np.flatnonzero(last)[np.argmax(total[last])])
         peak |= {name: float(v[at]) for name, v in values.items()}
     peak["memory_bytes"] = sum(peak.values())
-    binned = spec.base_bytes + binned_mean(sorted_times, total, edges)
-    counts = steps(thread_times, thread_changes)[1]
+    binned = base + binned_mean(sorted_times, total, edges)
+    counts = steps(*run.ledger.thread_log.raw())[1]
     return binned, peak, int(counts.max(initial=0))
+
+
+def _memory_changes(run: Simulation, books: Books) -> list[tuple[FloatArray, dict[str, Any]]]:
+    """When memory changes, and by how many bytes of which kind.
+
+    A thread has a stack. A request holds a task, what its class says and, unless connections are
+    modelled, one of those; a branch of a ``parallel`` step is one more task. Where connections are
+    modelled, a request that no process has read yet is no burden, and an idle connection is.
+    """
+    spec, ledger = run.spec.memory, run.ledger
+    thread_times, threads = ledger.thread_log.raw()
+    branch_times, branches = ledger.branches.log.raw()
+    sources = [
+        (thread_times, {"stacks": threads * float(spec.thread_bytes)}),
+        (branch_times, {"tasks": branches * float(spec.task_bytes)}),
+    ]
+    if run.network is None:
+        ended = books.outcome != UNFINISHED
+        class_id, log = books.class_id, ledger.held_log
+        times = np.concatenate((books.arrival_s, books.closed_s[ended], np.array(log.times)))
+        held = np.concatenate((class_id + 1, -1 - class_id[ended], np.array(log.changes, np.int64)))
+    else:
+        times, held = np.array(ledger.read_log.times), np.array(ledger.read_log.changes, np.int64)
+        connection_times, connections = ledger.connection_log.raw()
+        kept = connections * float(spec.connection_bytes)
+        sources.append((connection_times, {"connections": kept}))
+    own = np.array([0, *(p.memory_bytes for p in run.trace.programs)], np.float64)
+    sign = np.sign(held)
+    changes = {"tasks": sign * float(spec.task_bytes), "requests": sign * own[np.abs(held)]}
+    if run.network is None:
+        changes["connections"] = sign * float(spec.connection_bytes)
+    return [*sources, (times, changes)]
 
 
 def _activity(run: Simulation, end_s: float) -> dict[str, float]:
     counts = {name: float(n) for name, n in sorted(run.ledger.counts.items())}
     counts["context_switches"] = float(run.ledger.switches)
+    if run.network is not None:
+        counts["accept_queue_max"] = float(run.network.listener.highest)
     starts_s, ends_s = run.ledger.stalls()
     stalls_s = ends_s - starts_s
     if len(stalls_s):
-        counts["loop_lag_p99_s"] = loop_lag_quantile(stalls_s, end_s, 0.99)
+        looks_s = end_s * run.spec.processes  # a timer may be on any of the loops
+        counts["loop_lag_p99_s"] = loop_lag_quantile(stalls_s, looks_s, 0.99)
         counts["loop_lag_max_s"] = float(stalls_s.max())
     return counts
 
@@ -151,13 +180,14 @@ def loop_lag_quantile(stalls_s: FloatArray, span_s: float, p: float) -> float:
 
 def _waits(run: Simulation, duration_s: float) -> dict[str, ResourceUse]:
     uses: dict[str, ResourceUse] = {}
-    for name, resource in run.machine.resources.items():
+    capacities = {name: r.capacity for name, r in run.machine.resources.items()}
+    for name, capacity in (capacities | run.machine.pools).items():
         log = run.ledger.resource_logs.get(name, UnitLog())
         held_s = float(integral(*log.sorted(), np.array([duration_s]))[0])
         waits = run.ledger.resource_waits.get(name, ())
         uses[name] = {
-            "capacity": resource.capacity,
-            "utilization": held_s / (resource.capacity * duration_s),
+            "capacity": capacity,
+            "utilization": held_s / (capacity * duration_s),
             "wait_s_mean": sum(waits) / len(waits) if waits else 0.0,
             "acquisitions": len(waits),
         }
@@ -169,7 +199,10 @@ def _worker_time(
 ) -> dict[str, float]:
     """What the workers' time went into, and how much of it they idled."""
     held = run.scheduler.held_phases()
-    times = {PARTS[phase]: float(parts_s[:, phase].sum()) for phase in sorted(held)}
+    branches_s = run.ledger.branches.parts_s
+    times = {
+        PARTS[phase]: float(parts_s[:, phase].sum() + branches_s[phase]) for phase in sorted(held)
+    }
     alive_s = float(series["workers"].mean()) * duration_s
     times["idle"] = max(0.0, alive_s - float(series["busy_workers"].mean()) * duration_s)
     return times

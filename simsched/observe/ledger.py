@@ -7,15 +7,18 @@ notes down; what has ended is added up in blocks, so that memory stays bounded.
 
 from __future__ import annotations
 
-from array import array
+import math
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from simsched.observe.marks import read
-from simsched.observe.series import DeltaLog, FloatArray, UnitLog
-from simsched.sim.observer import Observer
+from simsched.observe.branch_books import BRANCH, SLOWEST, BranchBooks, waits_for
+from simsched.observe.logs import BLOCK, Logs
+from simsched.observe.marks import parse, read
+from simsched.observe.series import DeltaLog, FloatArray
+from simsched.observe.stays import Owners
 from simsched.sim.task import (
     ADMISSION,
     COST,
@@ -23,6 +26,7 @@ from simsched.sim.task import (
     ENDED,
     N_PARTS,
     NO_CORE,
+    NO_GIL,
     TIMED_OUT,
     UNFINISHED,
     Task,
@@ -31,10 +35,8 @@ from simsched.sim.task import (
 if TYPE_CHECKING:
     from simsched.sim.os_thread import OsThread
 
-N_BINS = 1000  # of each time series, over the arrival window
-_BLOCK = 1 << 15  # numbers kept as Python objects before they are packed
-
 # What became of an attempt that is no request (any more): it was given up, and released or not.
+# Numbers below it are branches (BRANCH, SLOWEST).
 _LATE = -1
 
 
@@ -48,45 +50,40 @@ class Books(NamedTuple):
     attempts: npt.NDArray[np.int16]
     class_id: npt.NDArray[np.int32]
     parts_s: FloatArray
+    join_parts_s: FloatArray
+    """As `parts_s`, of the slowest branches; without rows where there were no branches."""
+    branch_cpu_s: FloatArray
+    """CPU of all branches of each request; empty where there were none."""
 
 
-class Ledger(Observer):
-    """Books by request, and logs of what changes over time. Arrays grow by appending only."""
+class Ledger(Logs):
+    """Books by request. Arrays grow by appending only."""
 
     patient = True  # logs are sorted in the end
 
-    def __init__(self, duration_s: float) -> None:
+    def __init__(self, duration_s: float, kind: str = "", slice_s: float = 0.0) -> None:
+        super().__init__(duration_s, kind, slice_s)
+        self._programs = self.blame.names.programs
         self.live: dict[int, Task] = {}
         self.given_up: dict[Task, None] = {}  # attempts that go on although nobody waits for them
-        self.queued_log = UnitLog()
-        self.core_log = UnitLog()
-        self.worker_log = UnitLog()
-        self.thread_log = UnitLog()
+        self.branches = BranchBooks()
         # Attempts in memory, where that is not simply "from arrival to end": +-(class + 1).
         self.held_log = DeltaLog("h")
-        self.overhead_bins: FloatArray = np.zeros(N_BINS + 1)  # the last one is the drain
-        self.resource_logs: dict[str, UnitLog] = {}
-        self.resource_waits: dict[str, array[float]] = {}
-        self.counts: dict[str, float] = {}
-        self.switches = 0
         self.late_cpu_s = 0.0
-        self._bins_per_s = N_BINS / duration_s
-        # Of what has ended and is not packed yet: index, outcome, attempts, class; and its diary.
+        # Of what has ended and is not packed yet: index, outcome, attempts, class,
+        # program and process; and its diary.
         self._closed: list[int] = []
         self._diaries: list[list[float]] = []
         self._noted = 0
-        self._overheads: list[float] = []  # time, seconds, time, seconds, ...
-        self._stalls: list[float] = []  # start, end, start, end, ...
-        self._stall_log = array("d")
         self._blocks: list[tuple[npt.NDArray[np.int32], FloatArray, FloatArray]] = []
 
     # -- requests ----------------------------------------------------------------------------
 
     def arrived(self, now: float, task: Task) -> None:
         self.live[task.index] = task
-        if len(self._overheads) > _BLOCK:
+        if len(self._overheads) > BLOCK:
             self._book_overheads()
-        if len(self._stalls) > _BLOCK:
+        if len(self._stalls) > BLOCK:
             self._book_stalls()
 
     def entered(self, now: float, task: Task, phase: int) -> None:
@@ -100,6 +97,10 @@ class Ledger(Observer):
                 self._overheads += now, overhead_s
         if thread.waited_s:
             task.marks += NO_CORE, thread.waited_s
+        if thread.gil_s:
+            task.marks += NO_GIL, thread.gil_s
+            if not task.cancelled:
+                self._blame_holders(task, thread, thread.gil_s)
 
     def retried(self, now: float, task: Task, again: Task) -> None:
         self.live[task.index] = again
@@ -115,6 +116,7 @@ class Ledger(Observer):
 
     def resent(self, now: float, task: Task) -> None:
         self.held_log.add(now, task.class_id + 1)
+        self.note_back_off(now, task)
 
     def ended(self, now: float, task: Task, outcome: int) -> None:
         del self.live[task.index]
@@ -127,58 +129,109 @@ class Ledger(Observer):
 
     def _goes_on(self, now: float, task: Task) -> None:
         """What a given-up attempt still does goes into a diary of its own: it delays nobody."""
-        task.marks = [task.phase, now]
+        task.marks = self.further_diary(now, task)
         self.given_up[task] = None
 
     def _book_run(self, now: float, task: Task) -> None:
         """Of a run under way, tell apart computing and waiting for a core, as its end would."""
         if task.phase != CPU or task.thread is None:
             return
-        cost_s, waited_s = task.thread.so_far(now)
+        cost_s, waited_s, gil_s = task.thread.so_far(now)
         if cost_s:
             task.marks += COST, cost_s
         if waited_s:
             task.marks += NO_CORE, waited_s
+        if gil_s:
+            task.marks += NO_GIL, gil_s
+            if task not in self.given_up:
+                self._blame_holders(task, task.thread, gil_s)
+
+    def _blame_holders(self, task: Task, thread: OsThread, seconds: float) -> None:
+        """Of a run's wait for the interpreter lock, ``seconds`` concern this task."""
+        holders = thread.blames or {(-1, ""): seconds}
+        all_s = sum(holders.values())
+        share = seconds / all_s if all_s else 0.0  # nothing but rounding
+        for (culprit, step), held_s in holders.items():
+            self.blame.tell("gil", task.class_id, culprit, step, held_s * share)
 
     def released(self, now: float, task: Task) -> None:
         del self.given_up[task]
         self.held_log.add(now, -1 - task.class_id)
         self._close(now, task, _LATE, task.marks)
 
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        self.branches.forked(now, branch)
+
+    def joined(self, now: float, branch: Task) -> None:
+        self.branches.joined(now, branch)
+        self._close_branch(now, branch, ended=True)
+
+    def _close_branch(self, now: float, branch: Task, *, ended: bool) -> None:
+        slowest = waits_for(self.live.get(branch.index), branch, ended)
+        self._close(now, branch, SLOWEST if slowest else BRANCH, branch.marks)
+
     def _close(self, now: float, task: Task, outcome: int, marks: list[float]) -> None:
         marks += ENDED, now
         self._diaries.append(marks)
-        self._closed += task.index, outcome, task.attempt, task.class_id
+        program = self._programs.get(id(task.ops))
+        if program is None:
+            program = self.blame.names.add(task)
+        self._closed += (
+            task.index, outcome, task.attempt, task.class_id, program, task.process
+        )  # fmt: skip
         self._noted += len(marks)
-        if self._noted > _BLOCK:
+        if self._noted > BLOCK:
             self._pack()
 
     def _pack(self) -> None:
         if not self._diaries:
             return
-        reading = read(self._diaries)
-        closed = np.array(self._closed, np.int32).reshape(-1, 4)
+        entries = parse(self._diaries)
+        reading = read(entries)
+        closed = np.fromiter(self._closed, np.int32, len(self._closed)).reshape(-1, 6)
         self._diaries.clear()
         self._closed.clear()
         self._noted = 0
         self.queued_log.extend(reading.queue_changes)
         outcome = closed[:, 1]
+        suffers = (outcome >= UNFINISHED) | (outcome == SLOWEST)
+        victim = np.where(suffers, closed[:, 3], -1).astype(np.int32)
+        self.blame.add(entries, Owners(victim, closed[:, 4], closed[:, 5]))
+        self._book_stalls()
+        if self.blame.is_due():
+            self.blame.settle(self._oldest_s())
         self.late_cpu_s = sum(reading.parts_s[outcome == _LATE, CPU].tolist(), self.late_cpu_s)
+        branches = outcome <= BRANCH
+        self.branches.pack(closed[branches], reading.parts_s[branches])
         requests = outcome >= UNFINISHED
         times_s = np.stack((reading.began_s, reading.ended_s), axis=1)
-        self._blocks.append((closed[requests], times_s[requests], reading.parts_s[requests]))
+        self._blocks.append((closed[requests, :4], times_s[requests], reading.parts_s[requests]))
+
+    def _oldest_s(self) -> float:
+        """No diary still to come begins before; minus infinity where that is not known.
+
+        Requests are told in order of arrival, so those that are told later arrive later.
+        """
+        if not self.live:
+            return -math.inf
+        under_way = [next(iter(self.live.values())), *islice(self.given_up, 1), *self.branches.live]
+        return min(task.marks[1] for task in under_way)
 
     def close(self, now: float) -> Books:
         """At the end of the run; requests without an outcome come as far as they have got."""
-        for task in (*self.live.values(), *self.given_up):
+        for task in (*self.live.values(), *self.given_up, *self.branches.live):
             self._book_run(now, task)
+        for branch in self.branches.live:
+            self._close_branch(now, branch, ended=False)
         for task in self.live.values():
             self._close(now, task, UNFINISHED, task.marks)
         for task in self.given_up:
             self._close(now, task, _LATE, task.marks)
         self.live.clear()
         self.given_up.clear()
+        self.branches.live.clear()
         self._pack()
+        self.blame.settle(math.inf)
         self._book_overheads()
         blocks = self._blocks or [
             (np.empty((0, 4), np.int32), np.empty((0, 2)), np.empty((0, N_PARTS)))
@@ -193,74 +246,6 @@ class Ledger(Observer):
             attempts=closed[order, 2].astype(np.int16),
             class_id=closed[order, 3],
             parts_s=parts_s[order],
+            join_parts_s=self.branches.join_parts_s(len(order)),
+            branch_cpu_s=self.branches.cpu_s(len(order)),
         )
-
-    # -- workers and cores -------------------------------------------------------------------
-
-    def on_core(self, now: float, core: int, thread: OsThread) -> None:
-        self.core_log.add(now)
-
-    def off_core(self, now: float, core: int, thread: OsThread) -> None:
-        self.core_log.add(-now)
-
-    def switched(self, now: float, seconds: float) -> None:
-        self.switches += 1
-        if seconds:
-            self.overhead(now, seconds)
-
-    def core_queue(self, now: float, change: int) -> None:
-        self.queued_log.add(now if change > 0 else -now)
-
-    def busy(self, now: float, worker: str, change: int) -> None:
-        self.worker_log.add(now if change > 0 else -now)
-
-    def threads(self, now: float, change: int) -> None:
-        self.thread_log.add(now if change > 0 else -now)
-        if change > 0:
-            self.counts["threads_created"] = self.counts.get("threads_created", 0) + change
-
-    def overhead(self, now: float, seconds: float) -> None:
-        self._overheads += now, seconds
-        if len(self._overheads) > _BLOCK:
-            self._book_overheads()
-
-    def _book_overheads(self) -> None:
-        spent = np.array(self._overheads, np.float64).reshape(-1, 2)
-        self._overheads.clear()
-        bins = np.minimum((spent[:, 0] * self._bins_per_s).astype(np.intp), N_BINS)
-        np.add.at(self.overhead_bins, bins, spent[:, 1])
-
-    # -- resources and counters --------------------------------------------------------------
-
-    def resource(self, now: float, name: str, change: int) -> None:
-        log = self.resource_logs.get(name)
-        if log is None:
-            log = self.resource_logs[name] = UnitLog()
-        log.add(now if change > 0 else -now)
-
-    def resource_waited(self, now: float, name: str, seconds: float) -> None:
-        waits = self.resource_waits.get(name)
-        if waits is None:
-            waits = self.resource_waits[name] = array("d")
-        waits.append(seconds)
-
-    def counted(self, name: str, n: int) -> None:
-        counts = self.counts
-        counts[name] = counts.get(name, 0) + n
-
-    def spent(self, name: str, seconds: float) -> None:
-        counts = self.counts
-        counts[name] = counts.get(name, 0.0) + seconds
-
-    def stalled(self, start_s: float, end_s: float) -> None:
-        self._stalls += start_s, end_s
-
-    def _book_stalls(self) -> None:
-        self._stall_log.fromlist(self._stalls)
-        self._stalls.clear()
-
-    def stalls(self) -> tuple[FloatArray, FloatArray]:
-        """Starts and ends of all stalls."""
-        self._book_stalls()
-        log = np.array(self._stall_log).reshape(-1, 2)
-        return log[:, 0], log[:, 1]

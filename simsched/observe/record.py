@@ -7,7 +7,7 @@ The record holds measurements only: no warm-up is removed, nothing is averaged o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ PARTS: Final[tuple[str, ...]] = (
     "lock",
     "gil",
     "overhead",
+    "join",
 )
 """Column order of `RunRecord.parts_s`. The parts of one request add up to its latency."""
 
@@ -61,6 +62,37 @@ class ResourceUse(TypedDict):
     """Mean wait for a permit over all acquisitions, seconds (0 where there was none)."""
     acquisitions: int
     """How often a permit was taken."""
+
+
+class BlameRow(NamedTuple):
+    """How long requests of one class waited because of another class in one of its steps.
+
+    Over the whole run, warm-up included. All rows of a victim for one cause add up to what it
+    waited for that.
+    """
+
+    cause: str
+    """What was waited for: "loop", "threads", "core", "gil", "workers", the pool of an executor
+    ("pool:NAME"), or the name of a resource or lock."""
+    victim: int
+    """Class that waited."""
+    culprit: int
+    """Class that had what was waited for; -1 where nobody had it (the runtime's own doing)."""
+    step: str
+    """What the culprit did meanwhile; "" where there is none."""
+    seconds: float
+    """Seconds of waiting, summed over requests."""
+
+
+class Stall(NamedTuple):
+    """The longest time in which a loop did not come back to its poll."""
+
+    seconds: float
+    culprit: int
+    """Class of the longest single step in it; -1 where there is none."""
+    step: str
+    step_s: float
+    """Seconds of this one step."""
 
 
 @dataclass
@@ -112,11 +144,24 @@ class RunRecord:
     worker_limit: int | None = None
     """Most workers the scheduler may have; None where it has no such limit."""
 
+    blame: list[BlameRow] = field(default_factory=list)
+    """Who made whom wait, sorted."""
+    longest_stall: Stall | None = None
+    """Of an event loop; None for other schedulers, or where the loop never had anything to do."""
+
     totals: dict[str, float] = field(default_factory=dict)
     """Core seconds over [0, `end_s`], measured at the cores and not from the requests:
-    `busy_core_s` (all), `overhead_core_s` (of which for the runtime and the kernel) and
-    `late_cpu_s` (of which for requests that had already timed out, so in no latency). Then
-    `busy_core_s` = sum of the cpu parts + `overhead_core_s` + `late_cpu_s`."""
+    `busy_core_s` (all), `overhead_core_s` (of which for the runtime and the kernel), `late_cpu_s`
+    (of which for requests that had already timed out, so in no latency) and `branch_cpu_s` (of
+    which for branches of `parallel` steps, whose request was in "join" meanwhile). Then
+    `busy_core_s` = sum of the cpu parts + `overhead_core_s` + `late_cpu_s` + `branch_cpu_s`."""
+
+    join_parts_s: FloatArray = field(default_factory=lambda: np.empty((0, len(PARTS))))
+    """f8[n, len(PARTS)], or no rows where no request had branches: where the time in "join" went.
+    It is what the slowest branch of each `parallel` step did, which the request waited for: a row
+    adds up to the request's "join", except for attempts that were given up."""
+    branch_cpu_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    """f8[n], or empty where no request had branches: CPU seconds of all branches of a request."""
 
     def __len__(self) -> int:
         """Number of requests that arrived."""

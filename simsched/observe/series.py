@@ -54,7 +54,7 @@ class UnitLog:
 
     def raw(self) -> tuple[FloatArray, FloatArray]:
         """Times and changes (+1 or -1), in the order of recording."""
-        signed = np.array(self._signed)
+        signed = np.frombuffer(self._signed) if self._signed else np.empty(0)
         return np.abs(signed), np.where(np.signbit(signed), -1.0, 1.0)
 
     def sorted(self) -> tuple[FloatArray, FloatArray]:

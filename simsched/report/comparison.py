@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 from simsched.report.result_model import ResultDocument, SchedulerResult
@@ -46,9 +47,13 @@ PARTS = {
     "lock": "lock",
     "gil": "gil",
     "overhead": "overhead",
+    "join": "join",
 }
 LEAST_SHARE = 0.0005
 RUN_DEPENDENT = "run-dependent"
+ADMITTED = "admitted only"
+MOST_CLASSES = 8
+"""Classes that a table has rows for."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Comparison:
         found = [
             self._slo(),
             self._latency(),
+            *self._classes(),
             self._queueing_delay(),
             self._requests(),
             self._utilization(),
@@ -133,12 +139,37 @@ class Comparison:
 
     def _latency(self) -> Group:
         remarks = tuple(
-            Cell(f"{self.symbols.warning} {RUN_DEPENDENT}", "bad")
-            if scheduler.verdict == "OVERLOADED"
+            Cell(f"{self.symbols.warning} {ADMITTED if s.sheds_load else RUN_DEPENDENT}", "bad")
+            if s.verdict == "OVERLOADED"
             else Cell("")
-            for scheduler in self.result.schedulers
+            for s in self.result.schedulers
         )
         return Group("latency", self._ladder(lambda s: s.latency_s, LADDER), remarks)
+
+    def _classes(self) -> list[Group]:
+        """Mean and tail of each class, where there are several: who is fast, and who waits.
+
+        The tail is the farthest of p99, p95 and p90 that any class has the samples for.
+        """
+        names = list(self.result.schedulers[0].classes)
+        if not 1 < len(names) <= MOST_CLASSES:
+            return []
+
+        def cell(scheduler: SchedulerResult, name: str, step: str) -> Cell:
+            estimate: Estimate = getattr(scheduler.classes[name].latency_s, step)
+            tone: Tone = "dim" if scheduler.verdict == "OVERLOADED" else "plain"
+            # No footnote: the ladder of all requests above has told why, and classes are fewer.
+            return Cell(format_estimate(estimate, duration_scale, pm=self.symbols.pm), tone)
+
+        ladders = [c.latency_s for s in self.result.schedulers for c in s.classes.values()]
+        tails = (t for t in ("p99", "p95", "p90") if any(getattr(x, t).value for x in ladders))
+        return [
+            Group(
+                f"{step} by class",
+                tuple(self._row(name, partial(cell, name=name, step=step)) for name in names),
+            )
+            for step in ("mean", *islice(tails, 1))
+        ]
 
     def _queueing_delay(self) -> Group:
         steps = LADDER if self.full else ("mean", "p99")

@@ -16,6 +16,7 @@ from typing import Any
 from simsched.report.cards import Card, card
 from simsched.report.comparison import Comparison
 from simsched.report.figure import Figure, script_safe
+from simsched.report.figures_blame import blame_figure
 from simsched.report.figures_latency import cdf_figure, percentile_figure
 from simsched.report.figures_parts import at_peak_figure, breakdown_figure
 from simsched.report.figures_time import flow_figure, in_system_figure, load_figure, memory_figure
@@ -74,6 +75,7 @@ def figures(result: ResultDocument) -> dict[str, Figure]:
         percentile_figure(result),
         cdf_figure(result),
         breakdown_figure(result),
+        blame_figure(result),
         load_figure(result),
         in_system_figure(result),
         flow_figure(result),

@@ -27,8 +27,8 @@ def breakdown_figure(result: ResultDocument) -> Figure:
     present = [part for part in BREAKDOWN if any(found.get(part) for found in shares)]
     data = [
         {
-            **_segment(BREAKDOWN[part], [100 * found.get(part, 0.0) for found in shares]),
-            "text": [_share_text(found.get(part, 0.0)) for found in shares],
+            **segment(BREAKDOWN[part], [100 * found.get(part, 0.0) for found in shares]),
+            "text": [share_text(found.get(part, 0.0)) for found in shares],
             "customdata": [_part_text(s, part) for s in result.schedulers],
             "hovertemplate": "%{x:.3~g}% (%{customdata})",
         }
@@ -43,7 +43,7 @@ def breakdown_figure(result: ResultDocument) -> Figure:
         title="Where the time goes (share of the mean latency)",
         finding=breakdown_finding(result),
         data=data,
-        layout=_bar_layout(ticks, {"range": [0, 100], "ticksuffix": "%"}),
+        layout=bar_layout(ticks, {"range": [0, 100], "ticksuffix": "%"}),
         table=DataTable(
             ("part", *(s.name for s in result.schedulers)),
             tuple(
@@ -52,11 +52,12 @@ def breakdown_figure(result: ResultDocument) -> Figure:
             ),
             "Means over completed requests; the parts add up to the mean latency.",
         ),
-        height=_bar_height(len(result.schedulers)),
+        height=bar_height(len(result.schedulers)),
     )
 
 
-def _share_text(share: float) -> str:
+def share_text(share: float) -> str:
+    """What is written into a segment, if it fits."""
     return f"{share:.0%}" if share >= TEXT_FROM_SHARE else ""
 
 
@@ -71,7 +72,7 @@ def at_peak_figure(result: ResultDocument) -> Figure:
     present = [part for part in MEMORY if any(parts[part] for parts in held)]
     data = [
         {
-            **_segment(MEMORY[part], [parts[part] / size for parts in held]),
+            **segment(MEMORY[part], [parts[part] / size for parts in held]),
             "customdata": [format_bytes(parts[part]) for parts in held],
             "hovertemplate": "%{customdata}",
         }
@@ -86,7 +87,7 @@ def at_peak_figure(result: ResultDocument) -> Figure:
         title="What the memory is made of at its peak",
         finding=at_peak_finding(result),
         data=data,
-        layout=_bar_layout(ticks, {"title": {"text": f"memory ({symbol})"}}),
+        layout=bar_layout(ticks, {"title": {"text": f"memory ({symbol})"}}),
         table=DataTable(
             ("part", *(s.name for s in result.schedulers)),
             tuple(
@@ -94,7 +95,7 @@ def at_peak_figure(result: ResultDocument) -> Figure:
                 for part in MEMORY
             ),
         ),
-        height=_bar_height(len(result.schedulers)),
+        height=bar_height(len(result.schedulers)),
     )
 
 
@@ -103,7 +104,7 @@ def _held(scheduler: SchedulerResult) -> Mapping[str, float]:
     return {"base": memory.base, **memory.at_peak.model_dump()}
 
 
-def _segment(style: PartStyle, values: Sequence[float]) -> Json:
+def segment(style: PartStyle, values: Sequence[float]) -> Json:
     """One part over all schedulers, which stand at the heights 0, 1, 2, ...
 
     Names are tick texts and not categories: two names may look the same once shortened.
@@ -131,7 +132,8 @@ def _segment(style: PartStyle, values: Sequence[float]) -> Json:
     }
 
 
-def _bar_layout(ticks: Sequence[str], x_axis: Json) -> Json:
+def bar_layout(ticks: Sequence[str], x_axis: Json) -> Json:
+    """Stacked bars that lie one below the other."""
     return {
         "barmode": "stack",
         "uniformtext": {"minsize": 10, "mode": "hide"},
@@ -147,5 +149,6 @@ def _bar_layout(ticks: Sequence[str], x_axis: Json) -> Json:
     }
 
 
-def _bar_height(count: int) -> int:
+def bar_height(count: int) -> int:
+    """Height of a figure of so many bars, pixels."""
     return 150 + 62 * count

@@ -56,7 +56,7 @@ def _experiment(result: ResultDocument) -> list[str]:
 
 
 def _measured(result: ResultDocument) -> str:
-    arrived = _span([format_count(s.counts.arrived) for s in result.schedulers])
+    arrived = _span([format_count(n) for n in sorted(s.counts.arrived for s in result.schedulers)])
     cuts = sorted({s.warmup.cut_s for s in result.schedulers})
     if cuts == [0.0]:
         removed = "no warm-up removed"
@@ -75,9 +75,23 @@ def overload_banner(result: ResultDocument) -> str | None:
     names = [s.name for s in result.schedulers if s.verdict == "OVERLOADED"]
     if not names:
         return None
-    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    subject = "it cannot keep up, so its" if len(names) == 1 else "they cannot keep up, so their"
-    return (
-        f"OVERLOADED: {listed}. At this load {subject} latencies depend on the length of the run: "
-        "do not read them as a forecast."
-    )
+    drifting = [s.name for s in result.schedulers if s.verdict == "OVERLOADED" and not s.sheds_load]
+    text = f"OVERLOADED: {_listed(names)}."
+    if drifting:
+        it, its = ("it", "its") if len(drifting) == 1 else ("they", "their")
+        who = it if drifting == names else _listed(drifting)
+        text += (
+            f" At this load {who} cannot keep up, so {its} latencies depend on the length of the "
+            "run: do not read them as a forecast."
+        )
+    shedding = [s.name for s in result.schedulers if s.sheds_load]
+    if shedding:
+        does, whose = ("turns", "Its") if len(shedding) == 1 else ("turn", "Their")
+        text += (
+            f" {_listed(shedding)} {does} requests away. {whose} latencies are those of the rest."
+        )
+    return text
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -13,11 +13,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from simsched.report.result_scheduler import (
+    Blame,
     Breakdown,
     ClassResult,
     Counts,
     Estimate,
     Ladder,
+    LongestStall,
     Memory,
     Part,
     Percentiles,
@@ -80,7 +82,8 @@ class SchedulerResult(Part):
     preset: str | None = Field(description="Preset it was made from; null where there was none.")
     verdict: Verdict = Field(
         description="STABLE: it keeps up. BACKLOGGED: it kept up in the end, but a backlog built "
-        "up. OVERLOADED: it cannot keep up, so its latencies depend on the length of the run."
+        "up. OVERLOADED: it cannot keep up: its latencies depend on the length of the run, or "
+        "it turns requests away (sheds load)."
     )
     verdict_reason: str = Field(description="One sentence: why this verdict.")
     binding: str = Field(description="One sentence: what limits this scheduler.")
@@ -92,13 +95,23 @@ class SchedulerResult(Part):
         description="Latency of completed requests, arrival to answer, seconds."
     )
     queueing_delay_s: Ladder = Field(
-        description="admission + run_queue + gil of completed requests, seconds."
+        description="admission + run_queue + gil of completed requests, and of the branches they "
+        "waited for, seconds."
     )
     breakdown_s: Breakdown = Field(
         description="Where the time of completed requests goes, seconds."
     )
     utilization: Utilization = Field(description="Fractions of capacity in use.")
     memory_bytes: Memory = Field(description="Memory of the process, bytes.")
+    blame: list[Blame] = Field(
+        default=[],
+        description="Who made whom wait, the most seconds first; without rows below 0.1 % of the "
+        "victim's latency. The rows of one victim add up to its parts admission, run_queue, "
+        "resource, lock and gil.",
+    )
+    longest_stall: LongestStall | None = Field(
+        default=None, description="Of an event loop; null for other kinds."
+    )
     activity: dict[str, float | None] = Field(
         description="Counters of the scheduler's own events; mean per replication, unit in the key."
     )
@@ -112,6 +125,14 @@ class SchedulerResult(Part):
     )
     percentiles: Percentiles = Field(description="Latency distribution as a curve.")
     series: Series = Field(description="Time series, means over replications.")
+
+    @property
+    def sheds_load(self) -> bool:
+        """Whether it is overloaded and turns the surplus away: those let in do not queue for long.
+
+        Their latencies are measurements, though only of them; others grow as long as the run goes.
+        """
+        return self.verdict == "OVERLOADED" and self.verdict_reason.startswith("sheds load")
 
 
 class ResultDocument(Part):

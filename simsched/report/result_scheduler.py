@@ -115,6 +115,10 @@ class Breakdown(Part):
     overhead: Estimate = Field(
         description="Scheduler and operating system work on its behalf, seconds."
     )
+    join: Estimate = Field(
+        default=Estimate(value=0.0, ci95=None),
+        description="Waiting for the slowest branch of `parallel` steps, seconds; 0 where absent.",
+    )
 
 
 class Utilization(Part):
@@ -142,7 +146,7 @@ class Memory(Part):
 
     mean: Estimate = Field(description="Time-weighted mean, bytes.")
     peak: Estimate = Field(description="Highest value, mean over replications, bytes.")
-    base: Count = Field(description="Memory of the idle process, bytes.")
+    base: Count = Field(description="Memory of the idle process, or of all of them, bytes.")
     at_peak: AtPeak = Field(description="What was held at the peak on top of the base, bytes.")
 
 
@@ -152,6 +156,43 @@ class ResourceResult(Part):
     capacity: int = Field(description="Permits.")
     utilization: Estimate = Field(description="Permits taken over capacity, whole run, 0 to 1.")
     wait_s: Estimate = Field(description="Mean wait for a permit per acquisition, seconds.")
+
+
+class Blame(Part):
+    """How long requests of one class waited because of another class in one of its steps."""
+
+    cause: str = Field(
+        description='What was waited for: "loop", "threads", "core", "gil", "workers", "pool:NAME" '
+        '(an executor), or the name of a resource or "lock:NAME".'
+    )
+    victim: str = Field(description="Request class that waited.")
+    culprit: str | None = Field(
+        description="Request class that had it; null where nobody had: the runtime's own doing."
+    )
+    step: str | None = Field(
+        description="What the culprit did meanwhile: the name of a step (of a stretch of "
+        "computing, the longest one), or what it waited for itself."
+    )
+    seconds: Estimate = Field(
+        description="Mean per request of the victim, whole run, warm-up included, seconds."
+    )
+    share: Estimate = Field(
+        description="Share of the time in the system of the victim's requests, whole run, 0 to 1."
+    )
+    total_s: float = Field(
+        description="Sum over requests and replications, whole run, request seconds."
+    )
+
+
+class LongestStall(Part):
+    """The longest time for which an event loop did not look for what had become ready."""
+
+    seconds: float = Field(description="Its length, seconds; highest of all replications.")
+    culprit: str | None = Field(
+        description="Request class with the longest single step in it; null if there was none."
+    )
+    step: str | None = Field(description="That step, as in blame.")
+    step_s: float = Field(description="How long the loop was at that one step, seconds.")
 
 
 class Check(BaseModel):

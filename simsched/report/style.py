@@ -64,6 +64,7 @@ BREAKDOWN = {
     "cpu": PartStyle("cpu", "#117733"),
     "io": PartStyle("io", "#88CCEE"),
     "blocking": PartStyle("blocking call", "#44AA99"),
+    "join": PartStyle("parallel branches", "#332288"),
     "overhead": PartStyle("scheduling overhead", "#888888"),
 }
 

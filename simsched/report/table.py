@@ -7,6 +7,7 @@ as markup, and control characters in them do not reach the terminal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from simsched.report.blame import HEADERS, blame_lines, blame_sentences
 from simsched.report.comparison import Cell, Comparison, Group
 from simsched.report.header import header_lines, overload_banner
 from simsched.report.relative import relative_lines
@@ -73,6 +75,7 @@ class _Summary:
             self._item(self.symbols.note(number), note, style="dim")
         if comparison.notes:
             self.console.print()
+        self._blame()
         self._sentences()
         for label, path in artefacts.items():
             self._item(label, str(path), width=12)
@@ -130,7 +133,8 @@ class _Summary:
         for width in widths:
             table.add_column(min_width=width, max_width=width, overflow="fold")
         schedulers = [self.result.schedulers[i] for i in chosen]
-        table.add_row("", *(self._text(s.name, "bold") for s in schedulers))
+        names = (self._name(s.name, w) for s, w in zip(schedulers, widths, strict=True))
+        table.add_row("", *names)
         table.add_row("", *(self._verdict(s) for s in schedulers))
         for group in groups:
             table.add_row()
@@ -141,13 +145,49 @@ class _Summary:
                 table.add_row(label, *(self._cell(row.cells[i]) for i in chosen))
         return table
 
+    def _name(self, name: str, width: int) -> Text:
+        """The name, broken after hyphens where it does not fit on one line."""
+        lines = [""]
+        for part in re.split("(?<=-)", name):
+            if lines[-1] and cell_len(lines[-1] + part) > width:
+                lines.append("")
+            lines[-1] += part
+        return Text("\n").join(self._text(line, "bold") for line in lines)
+
     def _verdict(self, scheduler: SchedulerResult) -> Text:
         return self._text(scheduler.verdict, VERDICTS[scheduler.verdict])
+
+    def _blame(self) -> None:
+        lines = blame_lines(self.result, pm=self.symbols.pm)
+        if not lines:
+            return
+        several = len(self.result.schedulers) > 1
+        headers = HEADERS if several else HEADERS[1:]
+        table = Table(box=None, padding=(0, 1, 0, 1), show_edge=False, pad_edge=False)
+        for header in headers:
+            right = header in ("per request", "share")
+            table.add_column(
+                self._text(header, "dim"),
+                justify="right" if right else "left",
+                no_wrap=right,
+                overflow="fold",
+            )
+        before = ""
+        for line in lines:
+            cells = line.cells if several else line.cells[1:]
+            if several and line.scheduler == before:
+                cells = ("", *cells[1:])
+            before = line.scheduler
+            table.add_row(*(self._text(cell) for cell in cells))
+        self.console.print(self._text("Who waits for whom", "bold"))
+        self.console.print(Padding(table, (0, 0, 0, 1)))
+        self.console.print()
 
     def _sentences(self) -> None:
         names = [clean(s.name) for s in self.result.schedulers]
         width = min(self.console.width // 4, max(cell_len(name) for name in names))
         self._list("What binds", [(s.name, s.binding) for s in self.result.schedulers], width)
+        self._list("Who stalls whom", blame_sentences(self.result), width)
         baseline = self.result.schedulers[0].name
         self._list(f"Compared with {baseline}", relative_lines(self.result), width)
         doubts = [

@@ -17,24 +17,26 @@ class Poisson(Model):
     """Independent arrivals at a constant mean rate."""
 
     kind: Literal["poisson"] = "poisson"
-    rate_rps: PositiveRate = Field(alias="rate")
+    rate_rps: PositiveRate = Field(alias="rate", description="Mean arrival rate.")
 
 
 class ConstantRate(Model):
     """Arrivals exactly 1/rate apart."""
 
     kind: Literal["constant"] = "constant"
-    rate_rps: PositiveRate = Field(alias="rate")
+    rate_rps: PositiveRate = Field(
+        alias="rate", description="Arrival rate: requests are exactly 1/rate apart."
+    )
 
 
 class Bursty(Model):
     """Two-state Markov-modulated Poisson process: calm and burst, exponential dwell times."""
 
     kind: Literal["bursty"] = "bursty"
-    rate_low_rps: Rate = Field(alias="rate_low")
-    rate_high_rps: PositiveRate = Field(alias="rate_high")
-    mean_low_s: PositiveDuration = Field(alias="mean_low")
-    mean_high_s: PositiveDuration = Field(alias="mean_high")
+    rate_low_rps: Rate = Field(alias="rate_low", description="Rate while it is calm.")
+    rate_high_rps: PositiveRate = Field(alias="rate_high", description="Rate during a burst.")
+    mean_low_s: PositiveDuration = Field(alias="mean_low", description="Mean length of the calm.")
+    mean_high_s: PositiveDuration = Field(alias="mean_high", description="Mean length of a burst.")
 
     def findings(self) -> Iterator[Finding]:
         """The burst must be the faster state."""
@@ -52,8 +54,8 @@ class Ramp(Model):
     """Poisson arrivals whose rate goes linearly from ``from`` to ``to`` over the duration."""
 
     kind: Literal["ramp"] = "ramp"
-    from_rps: Rate = Field(alias="from")
-    to_rps: Rate = Field(alias="to")
+    from_rps: Rate = Field(alias="from", description="Rate at the start.")
+    to_rps: Rate = Field(alias="to", description="Rate at the end of the duration.")
 
     def findings(self) -> Iterator[Finding]:
         """Some requests must arrive."""
@@ -64,15 +66,17 @@ class Ramp(Model):
 class RateStep(Model):
     """From ``at`` on, requests arrive at ``rate``."""
 
-    at_s: Duration = Field(alias="at")
-    rate_rps: Rate = Field(alias="rate")
+    at_s: Duration = Field(alias="at", description="From when on.")
+    rate_rps: Rate = Field(alias="rate", description="Arrival rate from then on.")
 
 
 class Steps(Model):
     """Poisson arrivals at a piecewise constant rate."""
 
     kind: Literal["steps"] = "steps"
-    steps: Annotated[tuple[RateStep, ...], Field(strict=False)]
+    steps: Annotated[tuple[RateStep, ...], Field(strict=False)] = Field(
+        description='Entries { at = "10s", rate = "600/s" }, the first at "0s".'
+    )
 
     def findings(self) -> Iterator[Finding]:
         """The first step is at 0, the others follow in order, and some rate is above zero."""
@@ -92,8 +96,12 @@ class Closed(Model):
     """A fixed population: each user sends, waits for the response, thinks, and sends again."""
 
     kind: Literal["closed"] = "closed"
-    users: Annotated[int, IntRange(1, 10_000_000)]
-    think: Dist = Constant(value_s=0.0)
+    users: Annotated[int, IntRange(1, 10_000_000)] = Field(
+        description="Users, each with one request at a time."
+    )
+    think: Dist = Field(
+        default=Constant(value_s=0.0), description="Time from an answer to the user's next request."
+    )
 
 
 class Trace(Model):
@@ -104,7 +112,9 @@ class Trace(Model):
     """
 
     kind: Literal["trace"] = "trace"
-    file: Name
+    file: Name = Field(
+        description="CSV, Parquet or npz with a column arrival_s, relative to the scenario."
+    )
 
 
 ARRIVAL_KINDS: dict[str, type[Model]] = {

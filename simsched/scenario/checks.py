@@ -14,7 +14,7 @@ from simsched.scenario.arrivals import Arrivals, Closed, Trace
 from simsched.scenario.base import Finding
 from simsched.scenario.deadlocks import Hold, deadlocks
 from simsched.scenario.distributions import Column
-from simsched.scenario.steps import LockStep, RequestClass, UseStep
+from simsched.scenario.steps import LockStep, RequestClass, UseStep, inner_steps
 from simsched.scenario.suggest import did_you_mean
 
 Path = tuple[str | int, ...]
@@ -84,24 +84,30 @@ def walk(steps: tuple[Any, ...], path: Path) -> Iterator[tuple[Path, Any]]:
     """Every step with its path, outer before inner."""
     for i, step in enumerate(steps):
         yield (*path, i), step
-        yield from walk(getattr(step, "steps", ()), (*path, i, "steps"))
+        for below, inner in inner_steps(step):
+            yield from walk(inner, (*path, i, *below))
 
 
 def holds_of(request: RequestClass, index: int) -> Iterator[Hold]:
-    """Every use of a resource or lock in the class, with what is held around it."""
+    """Every use of a resource or lock in the class, with what is held around it.
+
+    The branches of a parallel step run while the request holds what it took before them.
+    """
 
     def visit(steps: tuple[Any, ...], path: Path, held: tuple[str, ...]) -> Iterator[Hold]:
         for i, step in enumerate(steps):
             here = (*path, i)
             if isinstance(step, UseStep):
                 yield Hold((*here, "use"), request.name, step.resource, held, "")
-                key = step.resource
+                inside = (*held, step.resource)
             elif isinstance(step, LockStep):
                 key = "lock:" + step.lock
                 yield Hold((*here, "lock"), request.name, key, held, step.kind)
+                inside = (*held, key)
             else:
-                continue
-            yield from visit(step.steps, (*here, "steps"), (*held, key))
+                inside = held
+            for below, inner in inner_steps(step):
+                yield from visit(inner, (*here, *below), inside)
 
     yield from visit(request.steps, ("workload", "requests", index, "steps"), ())
 

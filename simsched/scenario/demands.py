@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simsched.scenario.deadlocks import LOCK
 from simsched.scenario.distributions import Column, Dist
-from simsched.scenario.steps import BlockingStep, CpuStep, LockStep, RequestClass, UseStep
+from simsched.scenario.steps import (
+    BlockingStep,
+    CpuStep,
+    LockStep,
+    OffloadStep,
+    ParallelStep,
+    RepeatStep,
+    RequestClass,
+    UseStep,
+)
 from simsched.scenario.units import format_duration
 
 
@@ -26,6 +35,12 @@ class ClassDemand:
         monitor_wait_s: io, sleep and socket waits inside a synchronized lock, part of the above;
             they pin the carrier of a virtual thread before JDK 24.
         holding_s: time each resource, or "lock:NAME", is held.
+        total_s: least mean latency: demands one after the other, of branches the longest.
+        in_turn_s: the same where branches run one after the other, as on a plain thread.
+        native_cpu_s: CPU time without the interpreter lock, part of cpu_s.
+        offload_s: time on a thread of an executor, by the call that brings the work there.
+        offload_cpu_s: CPU time there, part of cpu_s.
+        offload_blocking_s: blocking calls there, part of blocking_s.
     """
 
     share: float
@@ -35,6 +50,11 @@ class ClassDemand:
     blocking_s: dict[str, float] = field(default_factory=dict)
     monitor_wait_s: float = 0.0
     holding_s: dict[str, float] = field(default_factory=dict)
+    total_s: float = 0.0
+    native_cpu_s: float = 0.0
+    offload_s: dict[str, float] = field(default_factory=dict)
+    offload_cpu_s: float = 0.0
+    offload_blocking_s: float = 0.0
 
     @property
     def all_blocking_s(self) -> float:
@@ -42,8 +62,8 @@ class ClassDemand:
         return sum(self.blocking_s.values())
 
     @property
-    def total_s(self) -> float:
-        """Least mean latency: every demand, one after the other."""
+    def in_turn_s(self) -> float:
+        """Every demand, one after the other."""
         return self.cpu_s + self.wait_s + self.all_blocking_s
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,34 +106,75 @@ def class_demand(
     """
     rate = None if rate_rps is None or math.isnan(share) else rate_rps * share
     demand = ClassDemand(share=share, rate_rps=rate)
-    for step in request.steps:
-        _add(demand, step, columns, monitor=False)
+    demand.total_s = _Adder(demand, columns).row(request.steps)
     return demand
 
 
-def _add(
-    demand: ClassDemand, step: Any, columns: Mapping[str, float | None], *, monitor: bool
-) -> float:
-    """Add a step to the demand; returns its duration. ``monitor``: inside a synchronized lock."""
-    if isinstance(step, (UseStep, LockStep)):
-        inside = monitor or (isinstance(step, LockStep) and step.kind == "synchronized")
-        held = sum(_add(demand, inner, columns, monitor=inside) for inner in step.steps)
-        key = step.resource if isinstance(step, UseStep) else LOCK + step.lock
-        demand.holding_s[key] = demand.holding_s.get(key, 0.0) + held
-        return held
-    mean = mean_of(step.demand, columns)
-    if isinstance(step, CpuStep):
-        demand.cpu_s += mean
+@dataclass
+class _Adder:
+    """Adds steps to a demand.
+
+    ``times``: how often they run; ``monitor``: inside a synchronized lock; ``api``: the call that
+    has offloaded them, or "".
+    """
+
+    demand: ClassDemand
+    columns: Mapping[str, float | None]
+    times: int = 1
+    monitor: bool = False
+    api: str = ""
+
+    def row(self, steps: Iterable[Any]) -> float:
+        """Add steps that follow one another; returns how long one round of them takes."""
+        return sum(map(self.add, steps), 0.0)
+
+    def add(self, step: Any) -> float:
+        """Add one step; returns how long it takes."""
+        if isinstance(step, (UseStep, LockStep)):
+            monitor = isinstance(step, LockStep) and step.kind == "synchronized"
+            held = replace(self, monitor=self.monitor or monitor).row(step.steps)
+            key = step.resource if isinstance(step, UseStep) else LOCK + step.lock
+            self._count(self.demand.holding_s, key, held)
+            return held
+        if isinstance(step, RepeatStep):
+            return step.times * replace(self, times=self.times * step.times).row(step.steps)
+        if isinstance(step, ParallelStep):
+            branches = [self.row(branch) for branch in step.branches]
+            # On a thread the branches run in turn; max() would lose a mean that is not known.
+            return sum(branches) if self.api else max(branches, key=_nan_is_most)
+        if isinstance(step, OffloadStep):
+            taken = replace(self, api=step.api).row(step.steps)
+            self._count(self.demand.offload_s, step.api, taken)
+            return taken
+        mean = mean_of(step.demand, self.columns)
+        self._leaf(step, self.times * mean)
         return mean
-    if isinstance(step, BlockingStep):
-        demand.blocking_s[step.kind] = demand.blocking_s.get(step.kind, 0.0) + mean
-        suspends = step.kind == "socket"
-    else:
-        demand.wait_s += mean
-        suspends = True
-    if monitor and suspends:
-        demand.monitor_wait_s += mean
-    return mean
+
+    def _leaf(self, step: Any, mean: float) -> None:
+        demand, suspends = self.demand, True
+        if isinstance(step, CpuStep):
+            demand.cpu_s += mean
+            suspends = False
+            if step.releases_gil:
+                demand.native_cpu_s += mean
+            if self.api:
+                demand.offload_cpu_s += mean
+        elif isinstance(step, BlockingStep):
+            demand.blocking_s[step.kind] = demand.blocking_s.get(step.kind, 0.0) + mean
+            suspends = step.kind == "socket"
+            if self.api:
+                demand.offload_blocking_s += mean
+        else:
+            demand.wait_s += mean
+        if self.monitor and suspends:
+            demand.monitor_wait_s += mean
+
+    def _count(self, totals: dict[str, float], key: str, taken: float) -> None:
+        totals[key] = totals.get(key, 0.0) + self.times * taken
+
+
+def _nan_is_most(value: float) -> float:
+    return math.inf if math.isnan(value) else value
 
 
 def short_timeout(request: RequestClass, demand: ClassDemand) -> str | None:

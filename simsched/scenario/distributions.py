@@ -34,7 +34,7 @@ class Constant(Model):
     """Always the same duration."""
 
     dist: Literal["constant"] = "constant"
-    value_s: Duration = Field(alias="value")
+    value_s: Duration = Field(alias="value", description="The duration itself.")
 
     @model_validator(mode="before")
     @classmethod
@@ -62,47 +62,51 @@ class Exponential(Model):
     """Exponential with the given mean: coefficient of variation 1."""
 
     dist: Literal["exponential"] = "exponential"
-    mean_s: PositiveDuration = Field(alias="mean")
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
 
 
 class Lognormal(Model):
     """Lognormal with the mean and coefficient of variation of the durations themselves."""
 
     dist: Literal["lognormal"] = "lognormal"
-    mean_s: PositiveDuration = Field(alias="mean")
-    cv: Cv
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
+    cv: Cv = Field(description="Standard deviation over the mean.")
 
 
 class Gamma(Model):
     """Gamma with the given mean and coefficient of variation (shape = 1 / cv^2)."""
 
     dist: Literal["gamma"] = "gamma"
-    mean_s: PositiveDuration = Field(alias="mean")
-    cv: Cv
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
+    cv: Cv = Field(description="Standard deviation over the mean.")
 
 
 class Weibull(Model):
     """Weibull with the given mean and shape (below 1: heavier than exponential)."""
 
     dist: Literal["weibull"] = "weibull"
-    mean_s: PositiveDuration = Field(alias="mean")
-    shape: Annotated[float, NumberRange(0.1, 1000)]
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
+    shape: Annotated[float, NumberRange(0.1, 1000)] = Field(
+        description="Below 1 with a heavier tail than the exponential, which has 1."
+    )
 
 
 class Pareto(Model):
     """Classic Pareto: minimum xm = mean (shape - 1) / shape; the mean needs shape > 1."""
 
     dist: Literal["pareto"] = "pareto"
-    mean_s: PositiveDuration = Field(alias="mean")
-    shape: Annotated[float, NumberRange(1, 1000, open_low=True)]
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
+    shape: Annotated[float, NumberRange(1, 1000, open_low=True)] = Field(
+        description="The smaller, the heavier the tail; at 2 and below the variance is infinite."
+    )
 
 
 class Uniform(Model):
     """Uniform between low and high."""
 
     dist: Literal["uniform"] = "uniform"
-    low_s: Duration = Field(alias="low")
-    high_s: Duration = Field(alias="high")
+    low_s: Duration = Field(alias="low", description="Shortest.")
+    high_s: Duration = Field(alias="high", description="Longest.")
 
     def findings(self) -> Iterator[Finding]:
         """Low must not exceed high."""
@@ -120,8 +124,10 @@ class Hyperexponential(Model):
     """Two exponential branches with balanced means: a mix of short and long, cv above 1."""
 
     dist: Literal["hyperexponential"] = "hyperexponential"
-    mean_s: PositiveDuration = Field(alias="mean")
-    cv: Annotated[float, NumberRange(1, 1000, open_low=True)]
+    mean_s: PositiveDuration = Field(alias="mean", description="Mean.")
+    cv: Annotated[float, NumberRange(1, 1000, open_low=True)] = Field(
+        description="Standard deviation over the mean, above 1."
+    )
 
 
 Quantile = Annotated[tuple[Annotated[float, NumberRange(0, 1)], Duration], Field(strict=False)]
@@ -137,12 +143,19 @@ class Empirical(Model):
     """
 
     dist: Literal["empirical"] = "empirical"
-    file: Name | None = None
-    column: Name | None = None
+    file: Name | None = Field(
+        default=None, description="File of samples, relative to the scenario."
+    )
+    column: Name | None = Field(
+        default=None, description="Column of the file that holds the samples."
+    )
     quantiles: Annotated[
         tuple[Quantile, ...] | None,
         Field(strict=False),
-    ] = None
+    ] = Field(
+        default=None,
+        description="Pairs [probability, duration] from 0 to 1, joined by straight lines.",
+    )
 
     def findings(self) -> Iterator[Finding]:
         """Exactly one source; quantiles from 0 to 1, never going down."""
@@ -174,7 +187,9 @@ class Column(Model):
     """A column of the replayed trace; its suffix (_s, _ms, _us, _ns) is the unit, else seconds."""
 
     dist: Literal["column"] = "column"
-    column: Name
+    column: Name = Field(
+        description="Column of the replayed trace; its suffix (_s, _ms, _us, _ns) is the unit."
+    )
 
     @model_serializer
     def _to_table(self) -> dict[str, str]:

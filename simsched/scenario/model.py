@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
-from simsched.scenario.arrivals import Arrivals
+from simsched.scenario.arrivals import Arrivals, Closed
 from simsched.scenario.base import Finding, Model
 from simsched.scenario.checks import Draft, check
+from simsched.scenario.connections import Connections
 from simsched.scenario.host import Host, Resource
 from simsched.scenario.scalars import (
     AutoDuration,
@@ -37,13 +38,32 @@ class RunSection(Model):
     requests in flight can end.
     """
 
-    name: Name
-    duration_s: PositiveDuration = Field(alias="duration")
-    seed: Annotated[int, IntRange(0, 2**63 - 1)] = 1
-    replications: Annotated[int, IntRange(1, 10_000)] = 10
-    warmup_s: AutoDuration = Field(alias="warmup", default=None)
-    study: Literal["steady", "terminating"] = "steady"
-    drain_s: AutoDuration = Field(alias="drain", default=None)
+    name: Name = Field(description="Name of the scenario, and of the folder of its results.")
+    duration_s: PositiveDuration = Field(
+        alias="duration", description="Simulated time in which requests arrive."
+    )
+    seed: Annotated[int, IntRange(0, 2**63 - 1)] = Field(
+        default=1, description="Root of all random numbers."
+    )
+    replications: Annotated[int, IntRange(1, 10_000)] = Field(
+        default=10, description="Independent repetitions; 10 or more give useful intervals."
+    )
+    warmup_s: AutoDuration = Field(
+        alias="warmup",
+        default=None,
+        description='Removed from the start. "auto": found from the output.',
+    )
+    study: Literal["steady", "terminating"] = Field(
+        default="steady",
+        description='"steady": how it behaves in the long run. "terminating": a period from its '
+        "start, nothing removed.",
+    )
+    drain_s: AutoDuration = Field(
+        alias="drain",
+        default=None,
+        description='Time after the last arrival in which requests in flight may end. "auto": '
+        "as long as needed, within limits.",
+    )
 
     def findings(self) -> Iterator[Finding]:
         """The warm-up must leave something to measure, and is not part of a terminating study."""
@@ -63,10 +83,35 @@ class RunSection(Model):
 
 
 class Workload(Model):
-    """The [workload] table: how requests arrive and what they do."""
+    """The [workload] table: how requests arrive, on which connections, and what they do."""
 
-    arrivals: Arrivals
-    requests: Annotated[tuple[RequestClass, ...], Field(strict=False, min_length=1)]
+    arrivals: Arrivals = Field(description="How requests arrive.")
+    connections: Connections | None = Field(
+        default=None,
+        description="The connections that requests come on. Absent: a request is readable at "
+        "once, on one that is open already.",
+    )
+    requests: Annotated[tuple[RequestClass, ...], Field(strict=False, min_length=1)] = Field(
+        description="The classes of requests."
+    )
+
+    def findings(self) -> Iterator[Finding]:
+        """The number of connections is given by the users, or by a count."""
+        if self.connections is None:
+            return
+        count, closed = self.connections.count, isinstance(self.arrivals, Closed)
+        if closed and count is not None:
+            yield Finding(
+                ("connections", "count"),
+                "in a closed workload each user has one connection",
+                "remove count; the number of connections is workload.arrivals.users",
+            )
+        if not closed and count is None and self.connections.connect == "start":
+            yield Finding(
+                ("connections", "connect"),
+                'connect = "start" needs a count of connections to open',
+                'add count = ..., or set connect = "first_use"',
+            )
 
 
 class Scenario(Model):
@@ -125,6 +170,11 @@ class Scenario(Model):
     def arrivals(self) -> Arrivals:
         """The arrival process."""
         return self.workload.arrivals
+
+    @property
+    def connections(self) -> Connections | None:
+        """The clients' connections; None if they are not modelled."""
+        return self.workload.connections
 
     @property
     def classes(self) -> tuple[RequestClass, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from simsched.scenario.arrivals import Closed, Trace, mean_rate_rps, peak_rate_rps
@@ -17,8 +17,18 @@ from simsched.scenario.checks import holds_of
 from simsched.scenario.deadlocks import LOCK, circular_waits, describe, label
 from simsched.scenario.demands import ClassDemand, class_demand, known, mean_of, short_timeout
 from simsched.scenario.model import Scenario
-from simsched.scenario.places import PlaceLoad, mixed, place_of
-from simsched.scenario.specs import VirtualThreadSpec
+from simsched.scenario.places import (
+    PlaceLoad,
+    connections_place,
+    further_places,
+    mixed,
+    place_of,
+)
+from simsched.scenario.specs import GthreadSpec, SyncWorkersSpec, VirtualThreadSpec
+from simsched.scenario.units import format_amount
+
+DEFAULT_INTERVAL_S = 5e-3
+"""Of ``sys.setswitchinterval``; presets without the lock have it, too."""
 
 
 class TraceStats(Protocol):
@@ -56,6 +66,7 @@ class OfferedLoad:
         resources: per resource, and per lock as "lock:NAME".
         classes: mean demands per class.
         schedulers: per scheduler, what it must hold while it serves.
+        further: per scheduler, its executors and interpreter locks, where requests use them.
         warnings: sentences about what cannot keep up, can deadlock or has no effect.
     """
 
@@ -68,6 +79,7 @@ class OfferedLoad:
     classes: Mapping[str, ClassDemand]
     schedulers: Mapping[str, PlaceLoad]
     warnings: tuple[str, ...]
+    further: Mapping[str, tuple[PlaceLoad, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The "offered" part of a result document."""
@@ -105,9 +117,25 @@ def offered_load(
     holding = {key: _held(demands, key) for key in units}
     resources = {key: _load(rate, holding[key], count) for key, count in units.items()}
     places = {s.name: place_of(s, demands, scenario.host.cores, rate) for s in scenario.schedulers}
+    further = {
+        s.name: further_places(s, demands, scenario.host.cores, rate) for s in scenario.schedulers
+    }
+    for spec in scenario.schedulers:
+        if scenario.connections is not None:
+            limits_of = [p.limit_rps or math.inf for p in (places[spec.name], *further[spec.name])]
+            further[spec.name] += tuple(
+                place
+                for place in connections_place(spec, demands, rate)
+                if (place.limit_rps or math.inf) < min(limits_of)  # else they are not what is short
+            )
     limits = [scenario.host.cores / cpu_s if cpu_s else math.inf]
     limits += [count / holding[key] for key, count in units.items() if holding[key]]
     limits += _population_bound(scenario, demands)
+    served_s = mixed(demands, lambda demand: demand.total_s)
+    count = scenario.connections.count if scenario.connections is not None else None
+    clients = _load(rate, served_s, count) if count is not None else None
+    if count is not None and served_s:
+        limits.append(count / served_s)
     limits = [limit for limit in limits if math.isfinite(limit)]
     stretch = peak / rate if rate and peak else 1.0
     return OfferedLoad(
@@ -119,10 +147,13 @@ def offered_load(
         resources=resources,
         classes=mix,
         schedulers=places,
+        further=further,
         warnings=(
             *_overload("host", "cores", cpu.erlangs, cpu.capacity, stretch),
+            *(_client_overload(clients, stretch) if clients is not None else ()),
             *(w for k, r in resources.items() for w in _pool_overload(k, r, stretch)),
             *(w for n, p in places.items() for w in _place_overload(n, p, stretch)),
+            *(w for n, ps in further.items() for p in ps for w in _place_overload(n, p, stretch)),
             *_no_effect(scenario, mix),
             *_pool_deadlocks(scenario),
             *_pinned_deadlocks(scenario),
@@ -172,18 +203,23 @@ def _overload(
     if offered is None:
         return
     if offered >= available:
-        work = f"offered {offered:.3g} {unit} of work, {available} available"
+        work = f"offered {format_amount(offered)} {unit} of work, {available:,} available"
         yield f"{who}: {work}: it cannot keep up"
     elif offered * stretch >= available:
         yield (
-            f"{who}: at the peak rate {offered * stretch:.3g} {unit} of work, {available} "
-            "available: a backlog builds up until the rate falls"
+            f"{who}: at the peak rate {format_amount(offered * stretch)} {unit} of work, "
+            f"{available:,} available: a backlog builds up until the rate falls"
         )
 
 
 def _pool_overload(key: str, load: ResourceLoad, stretch: float) -> Iterator[str]:
     unit = "holders" if key.startswith(LOCK) else "units"
     yield from _overload(label(key), unit, load.erlangs, load.capacity, stretch)
+
+
+def _client_overload(load: ResourceLoad, stretch: float) -> Iterator[str]:
+    unit = "client connections"
+    yield from _overload("clients", unit, load.erlangs, load.capacity, stretch)
 
 
 def _place_overload(name: str, place: PlaceLoad, stretch: float) -> Iterator[str]:
@@ -199,6 +235,28 @@ def _no_effect(scenario: Scenario, mix: Mapping[str, ClassDemand]) -> Iterator[s
         sentence = short_timeout(request, mix[request.name])
         if sentence is not None:
             yield sentence
+    yield from _unseen_connections(scenario)
+    for spec in scenario.schedulers:
+        interval_s = getattr(spec, "switch_interval_s", DEFAULT_INTERVAL_S)
+        if interval_s != DEFAULT_INTERVAL_S and not getattr(spec, "gil", True):
+            yield (
+                f'scheduler "{spec.name}": switch_interval has no effect without the interpreter '
+                "lock"
+            )
+
+
+def _unseen_connections(scenario: Scenario) -> Iterator[str]:
+    """Limits on connections where no connections are modelled."""
+    if scenario.connections is not None:
+        return
+    for spec in scenario.schedulers:
+        # A preset brings its server's limits along; only a user's own are worth a warning.
+        alone = spec.processes == 1 and not isinstance(spec, (SyncWorkersSpec, GthreadSpec))
+        if alone and spec.preset is None and "listen" in spec.model_fields_set:
+            yield (
+                f'scheduler "{spec.name}": listen has no effect, because no connections are '
+                "modelled: add a table [workload.connections]"
+            )
 
 
 def _pool_deadlocks(scenario: Scenario) -> Iterator[str]:

@@ -1,9 +1,13 @@
 """What each kind of scheduler must hold while it serves requests, from means alone.
 
-- thread pool: a thread for the whole request, so Little's law gives threads = rate x time;
-- event loop: the loop, for CPU and for every blocking call;
+- thread pool, gthread: a thread for the whole request, so Little's law gives threads = rate x time;
+- sync workers: a process for the whole request, or until it is killed;
+- event loop: the loop, for CPU and for every blocking call that is not offloaded; and a thread of
+  an executor for what is, a whole request if the endpoint is a plain function;
 - goroutines: a processor (P), for CPU;
 - virtual threads: a carrier, for CPU and for whatever pins it without a substitute.
+
+Where threads share an interpreter lock, all CPU time of a process that is not native code holds it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ from simsched.scenario.demands import ClassDemand, known
 from simsched.scenario.specs import (
     EventLoopSpec,
     GoroutineSpec,
+    GthreadSpec,
     SchedulerSpec,
+    SyncWorkersSpec,
     ThreadPoolSpec,
     VirtualThreadSpec,
 )
@@ -26,7 +32,8 @@ class PlaceLoad:
     """Demand on the places of one scheduler.
 
     Attributes:
-        unit: what is held, in the plural: "threads", "loops", "processors", "carriers".
+        unit: what is held, in the plural: "threads", "workers", "loops", "processors", "carriers";
+            beside them "limiter tokens", "executor threads", "interpreter locks", "connections".
         demand_s: mean seconds that a request holds one.
         offered: mean number held without queueing; None where the rate or a mean is unknown.
         available: how many there are.
@@ -58,17 +65,61 @@ def place_of(
         cores: cores of the host.
         rate_rps: rate of all requests together, or None.
     """
-    if isinstance(spec, ThreadPoolSpec):
-        unit, available, demand = "threads", thread_limit(spec), mixed(mix, lambda d: d.total_s)
+    if isinstance(spec, (ThreadPoolSpec, GthreadSpec)):
+        unit, available = "threads", thread_limit(spec, cores)
+        demand = mixed(mix, lambda d: _in_turn_s(spec, d))
+    elif isinstance(spec, SyncWorkersSpec):
+        unit, available = "workers", 1
+        demand = mixed(mix, lambda d: _until_killed_s(spec, d))
     elif isinstance(spec, EventLoopSpec):
         unit, available = "loops", 1
-        demand = mixed(mix, lambda d: d.cpu_s + d.all_blocking_s)
+        demand = mixed(mix, lambda d: on_loop_s(spec, d))
     elif isinstance(spec, GoroutineSpec):
         unit, available = "processors", spec.resolved_gomaxprocs(cores)
         demand = mixed(mix, lambda d: d.cpu_s)
     else:
         unit, available = "carriers", spec.resolved_parallelism(cores)
         demand = mixed(mix, lambda d: d.cpu_s + pinned_s(spec, d))
+    return _load(unit, demand, available * spec.processes, rate_rps)
+
+
+def further_places(
+    spec: SchedulerSpec, mix: Sequence[ClassDemand], cores: int, rate_rps: float | None
+) -> tuple[PlaceLoad, ...]:
+    """Demand on what a scheduler has beside its places: executors and interpreter locks.
+
+    Only what requests use; the arguments are those of :func:`place_of`.
+    """
+    found: list[tuple[str, float, int]] = []
+    if isinstance(spec, EventLoopSpec):
+        found += _executors(spec, mix, cores)
+    threads = not isinstance(spec, EventLoopSpec) or bool(found)
+    if getattr(spec, "gil", False) and threads:
+        found.append(("interpreter locks", mixed(mix, lambda d: _locked_s(spec, d)), 1))
+    return tuple(
+        _load(unit, demand, available * spec.processes, rate_rps)
+        for unit, demand, available in found
+        if demand
+    )
+
+
+def connections_place(
+    spec: SchedulerSpec, mix: Sequence[ClassDemand], rate_rps: float | None
+) -> tuple[PlaceLoad, ...]:
+    """Demand on the connections that a server has open, if there is a most of them.
+
+    A request needs one for as long as it is served; idle ones come on top. The arguments are those
+    of :func:`place_of`.
+    """
+    most = spec.listen.max_connections
+    if most is None:
+        return ()
+    in_turn = isinstance(spec, (ThreadPoolSpec, GthreadSpec))
+    served = mixed(mix, lambda d: _in_turn_s(spec, d) if in_turn else d.total_s)
+    return (_load("connections", served, most * spec.processes, rate_rps),)
+
+
+def _load(unit: str, demand: float, available: int, rate_rps: float | None) -> PlaceLoad:
     mean = known(demand)
     offered = None if rate_rps is None or mean is None else rate_rps * mean
     return PlaceLoad(
@@ -81,8 +132,72 @@ def place_of(
     )
 
 
-def thread_limit(spec: ThreadPoolSpec) -> int:
-    """Most threads the pool ever has; an unbounded queue never lets a JDK pool pass its core."""
+def _cpu_s(spec: SchedulerSpec, cpu_s: float) -> float:
+    """CPU time as this build of the runtime takes it."""
+    factor: float = getattr(spec, "cpu_factor", 1.0)
+    return cpu_s * factor
+
+
+def _in_turn_s(spec: SchedulerSpec, demand: ClassDemand) -> float:
+    """Time of a request on one thread, with what the server adds."""
+    server_s: float = getattr(spec, "request_s", 0.0)
+    return server_s + _cpu_s(spec, demand.cpu_s) + demand.wait_s + demand.all_blocking_s
+
+
+def _until_killed_s(spec: SyncWorkersSpec, demand: ClassDemand) -> float:
+    """Time for which a request has its worker, which the arbiter kills after ``timeout_s``.
+
+    The least there can be: until the kill comes, and a successor is up, more time passes.
+    """
+    taken = _in_turn_s(spec, demand)
+    return spec.timeout_s if 0 < spec.timeout_s < taken else taken
+
+
+def on_loop_s(spec: EventLoopSpec, demand: ClassDemand) -> float:
+    """Mean seconds that a request keeps the loop from everything else."""
+    if spec.endpoint == "def":
+        return spec.request_s
+    blocking = demand.all_blocking_s - demand.offload_blocking_s
+    return spec.request_s + _cpu_s(spec, demand.cpu_s - demand.offload_cpu_s) + blocking
+
+
+def _locked_s(spec: SchedulerSpec, demand: ClassDemand) -> float:
+    """Mean seconds that a request needs the interpreter lock."""
+    server_s: float = getattr(spec, "request_s", 0.0)
+    return server_s + _cpu_s(spec, demand.cpu_s - demand.native_cpu_s)
+
+
+def _executors(
+    spec: EventLoopSpec, mix: Sequence[ClassDemand], cores: int
+) -> list[tuple[str, float, int]]:
+    """Unit, mean seconds per request and number of the threads beside a loop."""
+
+    def offloaded(*apis: str) -> float:
+        return mixed(mix, lambda d: sum(d.offload_s.get(api, 0.0) for api in apis))
+
+    if spec.loop == "libuv":
+        used = offloaded("to_thread", "run_in_threadpool", "getaddrinfo")
+        executors = [("pool threads", used, spec.uv_threadpool_size)]
+    else:
+        default = ("executor threads", offloaded("to_thread", "getaddrinfo"))
+        tokens = offloaded("run_in_threadpool")
+        if spec.endpoint == "def":
+            # A whole request is one offload: what it would offload itself runs in place.
+            default = ("executor threads", 0.0)
+            tokens = mixed(mix, lambda d: _in_turn_s(spec, d) - spec.request_s)
+        executors = [
+            ("limiter tokens", tokens, spec.total_tokens),
+            (*default, spec.resolved_max_workers(cores)),
+        ]
+    return [executor for executor in executors if executor[1]]
+
+
+def thread_limit(spec: ThreadPoolSpec | GthreadSpec, cores: int) -> int:
+    """Most threads of a process; an unbounded queue never lets a JDK pool pass its core."""
+    if isinstance(spec, GthreadSpec):
+        return spec.threads
+    if spec.policy == "python":
+        return spec.resolved_max_workers(cores)
     if spec.policy == "tomcat":
         return spec.max_threads
     if spec.work_queue == "unbounded":

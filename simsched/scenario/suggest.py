@@ -22,9 +22,23 @@ def nearest(word: object, options: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: object, options: Iterable[str]) -> str:
-    """The sentence 'did you mean "x"?', or "" if nothing is near."""
-    option = nearest(word, options)
+    """The sentence 'did you mean "x"?', or "" if nothing is near.
+
+    A name that several options begin with ("gunicorn-sync", "gunicorn-gthread") stands for them.
+    """
+    names = list(options)
+    longer = beginning_with(word, names)
+    if longer:
+        return 'did you mean "' + '" or "'.join(longer) + '"?'
+    option = nearest(word, names)
     return f'did you mean "{option}"?' if option is not None else ""
+
+
+def beginning_with(word: object, options: Iterable[str]) -> list[str]:
+    """Up to three options of which ``word`` is the first word or more."""
+    start = str(word).casefold()
+    longer = (name for name in options if name.casefold().startswith((f"{start}-", f"{start}_")))
+    return list(dict.fromkeys(longer))[:3] if len(start) > 1 else []
 
 
 def one_of(options: Iterable[str]) -> str:

@@ -43,7 +43,7 @@ def complaints(error: ValidationError) -> list[Complaint]:
     return [
         _translate(item)
         for item in error.errors(include_url=False)
-        if item["type"] != "too_short" or not item["input"]
+        if item["type"] != "too_short" or len(item["input"]) < item["ctx"]["min_length"]
     ]
 
 
@@ -154,11 +154,19 @@ def _array(item: Any, path: Path) -> Complaint:
 
 
 def _too_long(item: Any, path: Path) -> Complaint:
+    if path[-1:] == ("parallel",):
+        return Complaint(path, _branches(item["input"]), hint="more can go into branches in turn")
     return Complaint(path, _PAIR)
 
 
 def _too_short(item: Any, path: Path) -> Complaint:
+    if path[-1:] == ("parallel",):
+        return Complaint(path, _branches(item["input"]), hint="each branch is an array of steps")
     return Complaint(path, "expected at least one entry, got none")
+
+
+def _branches(given: Any) -> str:
+    return f"expected 2 to 64 branches, got {len(given)}"
 
 
 def _flag(item: Any, path: Path) -> Complaint:

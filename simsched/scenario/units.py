@@ -220,6 +220,11 @@ def format_size(size_bytes: int) -> str:
     return best
 
 
+def format_amount(amount: float) -> str:
+    """A plain number for people, to three digits and never as a power of ten: 1,003, 27.4."""
+    return f"{amount:,.0f}" if abs(amount) >= 99.95 else f"{amount:.3g}"
+
+
 def format_rate(rate_rps: float) -> str:
     """Requests per second as text, exact: it parses to the same float."""
     return f"{_plain(Decimal(repr(rate_rps)))}/s"

@@ -35,7 +35,7 @@ class Epoll:
     """One epoll instance.
 
     ``pending`` is the heap of what will become readable: time, priority (so that the order of one
-    instant is the clock's), attempt, and the task whose I/O it is, or None for the next request.
+    instant is the clock's), number, and the task whose I/O it is, or None for the next request.
     ``readable`` is what a poll would report, oldest first.
     """
 
@@ -44,10 +44,12 @@ class Epoll:
         self.clients = machine.clients
         self.observers = machine.observers
         self.entered = machine.observers.entered
+        self.detailed = machine.observers.detailed
         self.prompt = not machine.observers.all_patient
         self.accepts = False  # whether the next request is among what is pending
         self.pending: list[tuple[float, int, int, Task | None]] = []
         self.readable: deque[Task] = deque()
+        self._number = 0  # of waits so far
 
     def accept(self, arrival_s: float, index: int) -> bool:
         """Take the next request from its connection when it has arrived; False if others do."""
@@ -59,8 +61,9 @@ class Epoll:
 
     def submit(self, task: Task) -> None:
         """A request has arrived."""
-        if not self.accepts:
-            self.catch_up(self.clock.now, ARRIVAL)  # what was ready before comes before
+        if not self.accepts or task.attempt > 1:
+            # What was ready before comes before. A first attempt that is taken from here is due.
+            self.catch_up(self.clock.now, ARRIVAL | task.index)
             if self.observers.detailed:
                 self.observers.queued(self.clock.now, task, "epoll")
         self.readable.append(task)
@@ -71,8 +74,9 @@ class Epoll:
         done_s, priority = clock.now + seconds, IO_DONE | task.index
         self.entered(clock.now, task, IO)
         task.stage = IN_KERNEL
-        # The attempt is there because an earlier one of this request may still have an entry.
-        heappush(self.pending, (done_s, priority, task.attempt, task))
+        # A request may have several entries: one for each branch, and one of an attempt given up.
+        self._number = number = self._number + 1
+        heappush(self.pending, (done_s, priority, number, task))
         if self.prompt:
             clock.call_at(done_s, priority, self._announce, priority)
 
@@ -84,19 +88,22 @@ class Epoll:
 
         Entries of cancelled tasks stay where they are until their time comes.
         """
-        pending, turn = self.pending, (until_s, priority)
-        while pending and pending[0] < turn:
-            done_s, _, _, task = heappop(pending)
+        pending, readable, entered = self.pending, self.readable, self.entered
+        while pending:
+            done_s, turn, _, task = pending[0]
+            if done_s > until_s or (done_s == until_s and turn >= priority):
+                return
+            heappop(pending)
             if task is None:
                 self.clients.send_next()
             elif not task.cancelled:
                 task.stage = RESOLVE
-                if self.observers.detailed:
+                if self.detailed:
                     self.observers.step_ended(done_s, task)
                     self.observers.queued(done_s, task, "epoll")
                 task.pc += 1
-                self.entered(done_s, task, RUN_QUEUE)
-                self.readable.append(task)
+                entered(done_s, task, RUN_QUEUE)
+                readable.append(task)
 
     def next_s(self) -> float:
         """When the next descriptor becomes readable."""

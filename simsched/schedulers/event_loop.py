@@ -1,97 +1,123 @@
-"""One event loop on one thread, as asyncio runs it.
+"""One event loop on one thread: what is the same for asyncio, uvloop and Node.
 
-Follows CPython 3.13 ``Lib/asyncio/base_events.py`` (``_run_once``), ``tasks.py`` and
-``selectors.py``. One iteration of the loop:
+A loop alternates between running handles and asking the kernel (``epoll_wait``) what has become
+ready. In which order, and how many at a time, is what sets the three apart; see
+:mod:`simsched.schedulers.asyncio_loop` and :mod:`simsched.schedulers.uv_loop`.
 
-1. If no handle is ready, ``epoll_wait`` until I/O is ready or the earliest timer is due; the
-   timeout is rounded *up* to the timer resolution of epoll, so that timers fire up to 1 ms late on
-   an idle loop. If handles are ready, poll without waiting.
-2. Append a reader handle for each descriptor that is ready, in kernel order.
-3. Move every due timer to the ready queue, in order of its time. I/O goes before timers.
-4. Take a *snapshot*: run exactly as many handles as are ready now, first in, first out. What they
-   schedule waits for the next iteration.
+Consequences that matter, for all of them: there is no priority, no slice, and no preemption. An
+iteration lasts as long as its handles take together, and everybody else waits for it. A blocking
+call in a step freezes the loop with everything on it. One loop uses one core, however many the host
+has.
 
-Consequences that matter: there is no priority, no slice, and no preemption. An iteration lasts as
-long as its handles take together, and everybody else waits for it. An awaited I/O costs two handles
-in two iterations: the reader handle resolves the future, which schedules the task's next step. A
-blocking call in a step freezes the loop with everything on it. One loop uses one core, however many
-the host has.
+Where threads run Python code beside it, a loop that sleeps in its poll has dropped the interpreter
+lock. A poll that does not wait drops it, too, for about a microsecond, which is less than a waiter
+takes to wake up: the loop has it back for free. That is left out, because the windows in which a
+waiter may slip in (around each ``send`` and ``recv``) are not modelled either. So a thread waits
+for a busy loop one switch interval, where it may in truth be luckier.
 
 A coroutine that is cancelled while it is suspended is thrown ``CancelledError`` in the next
-iteration; one that is running goes on to its next await.
-
-The bookkeeping costs of handles without user code (readers, timers, the poll itself) are summed up
-and paid together with the next step, which is the first thing of theirs that anybody can see.
+iteration; one that is running goes on to its next await. What it has asked a thread to do
+(:mod:`simsched.schedulers.executor`) goes on to its end.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simpy.events import Event
 
-from simsched.schedulers.base import Scheduler
-from simsched.schedulers.epoll import IN_KERNEL, RESOLVE, Epoll
+from simsched.schedulers.anyio_threads import AnyioThreads
+from simsched.schedulers.coroutines import CREATE
+from simsched.schedulers.epoll import IN_KERNEL, RESOLVE
+from simsched.schedulers.executor import DefaultExecutor, Errand, Executor
+from simsched.schedulers.loop_server import LoopServer
+from simsched.schedulers.timers import CLOCK_RESOLUTION_S, Timers, UvTimers
+from simsched.schedulers.uv_threads import UvThreadPool
 from simsched.sim.clock import IO_DONE, Call, Moment, Process
-from simsched.sim.task import BLOCKING, CPU, IO, OVERHEAD, RUN_QUEUE, Task
-from simsched.workload import program as op_code
+from simsched.sim.gil import Gil
+from simsched.sim.task import BLOCKING, CPU, OVERHEAD, RUN_QUEUE, Task
+from simsched.workload import program
 
 if TYPE_CHECKING:
     from simsched.scenario import EventLoopSpec
     from simsched.sim.machine import Machine
     from simsched.workload.program import Op
 
-# What the handle in the ready queue will do for its task, and what a running step waits for.
-CREATE, STEP, BURST, PAYING, FROZEN = range(5)  # ... or RESOLVE
-
-COMPUTE, AWAIT_IO = op_code.CPU, op_code.IO  # the most frequent steps, by names found quickly
-END = op_code.Op(code=-1)
-SUSPENDS = frozenset({op_code.IO, op_code.SLEEP})  # awaits that are never done at once
-
-CLOCK_RESOLUTION_S = 1e-9  # time.get_clock_info("monotonic").resolution on Linux
+__all__ = ["CLOCK_RESOLUTION_S", "EventLoop"]
 
 
-class TimerHandle:
-    """An entry of the timer heap; a cancelled one stays until its time comes."""
-
-    __slots__ = ("task", "when_s")
-
-    def __init__(self, when_s: float, task: Task) -> None:
-        self.when_s = when_s
-        self.task: Task | None = task
-
-
-class EventLoop(Scheduler):
-    """An asyncio loop and its one thread."""
+class EventLoop(LoopServer):
+    """A loop, its one thread, and the executors beside it."""
 
     kind: ClassVar[str] = "event_loop"
 
     def __init__(self, machine: Machine, spec: EventLoopSpec) -> None:
         super().__init__(machine, spec)
-        self.thread = machine.host.thread("loop")
-        self.ready: deque[Task] = deque()
-        self.epoll = Epoll(machine)
-        self.timers: list[tuple[float, int, TimerHandle]] = []
-        self.sleeping: dict[Task, TimerHandle] = {}
+        apis = {
+            op.arg
+            for request_class in machine.clients.trace.programs
+            for op in program.every(request_class.ops)
+            if op.code == program.OFFLOAD
+        }
+        if spec.endpoint == "def":
+            apis = {"run_in_threadpool"}
+        # A lock that only one thread ever takes costs nothing.
+        if spec.gil and apis:
+            machine.gil = Gil(machine, spec.switch_interval_s)
+            self.locks = True
+        self.thread = machine.thread("loop")
+        resolution_s = spec.timer_resolution_s
+        if spec.loop == "asyncio":
+            self.timers = Timers(machine.clock, resolution_s)
+        else:
+            self.timers = UvTimers(machine.clock, resolution_s, node=spec.loop == "libuv")
+        if spec.loop == "uvloop":
+            self.unsent = []
+        if apis or spec.processes > 1:  # who comes first at an instant is then for the clock to say
+            self.epoll.prompt = True
         self.poll: Event | None = None  # set while the loop is blocked in epoll_wait
-        self.owed_s = 0.0  # bookkeeping costs not yet paid
-        self.paid_s = 0.0  # what of them the running burst pays
-        self._sequence = 0
-        self._polled_s = 0.0  # when the loop last looked what has become ready
+        self.polled_s = 0.0  # when the loop last looked what has become ready
+        for api in sorted(apis):
+            self.executors[api] = self._executor(api)
+
+    def _executor(self, api: str) -> Executor:
+        """The one behind an ``api``; it may have been made for another already."""
+        spec = self.spec
+        for made in self.executors.values():
+            if spec.loop == "libuv" or (isinstance(made, DefaultExecutor) and api == "to_thread"):
+                return made
+        if spec.loop == "libuv":
+            return UvThreadPool(self, spec.uv_threadpool_size)
+        if api == "run_in_threadpool":
+            return AnyioThreads(self, spec.total_tokens)
+        return DefaultExecutor(self, spec.resolved_max_workers(self.machine.cores))
 
     @property
     def worker_limit(self) -> int | None:
-        return 1
+        return 1  # the loop; the threads of executors are pools of their own
 
     def held_phases(self) -> frozenset[int]:
+        if self.executors:  # blocking calls are made there
+            return frozenset({CPU, OVERHEAD})
         return frozenset({CPU, BLOCKING, OVERHEAD})
 
+    def adapt(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        """A ``def`` endpoint runs on a thread as a whole, where nothing is offloaded again."""
+        if self.spec.endpoint == "def":
+            return program.inline(ops)
+        return program.threads_inline(ops)
+
     def start(self) -> None:
+        from simsched.schedulers import asyncio_loop, uv_loop
+
         self.observers.threads(0.0, 1)
-        self.clock.process(self._run_forever())
+        run: Any = {
+            "asyncio": asyncio_loop.run_forever,
+            "uvloop": uv_loop.run_forever,
+            "libuv": uv_loop.run_node,
+        }[self.spec.loop]
+        self.clock.process(run(self))
 
     # -- what happens outside the loop -------------------------------------------------------
 
@@ -103,107 +129,76 @@ class EventLoop(Scheduler):
         task.stage = CREATE
         self.epoll.submit(task)
         if self.poll is not None:
-            self._interrupt_poll()
+            self.interrupt_poll()
 
     def catch_up(self, until_s: float, priority: float = math.inf) -> None:
         self.epoll.catch_up(until_s, priority)
 
-    def _interrupt_poll(self) -> None:
+    def interrupt_poll(self) -> None:
+        """``epoll_wait`` returns: the thread needs a core now."""
         if self.poll is not None:
             poll, self.poll = self.poll, None
-            self._polled_s = self.clock.now
+            self.polled_s = self.clock.now
             self.thread.wake_with(poll)
+
+    def call_soon_threadsafe(self, task: Task) -> None:
+        """A thread has done what ``task`` awaits."""
+        task.left_s += 0.5 * self.spec.hop_s
+        task.thread = None
+        task.stage = RESOLVE
+        if self.spec.loop == "libuv":  # uv__work_done is a callback of the poll
+            self.catch_up(self.clock.now, IO_DONE)
+            if self.detailed:
+                self.observers.queued(self.clock.now, task, "epoll")
+            self.epoll.readable.append(task)
+        else:
+            self.append(task)
+        self.interrupt_poll()
 
     def cancel(self, task: Task) -> None:
         """``Task.cancel()``: a suspended coroutine is woken to be told, a running one is not."""
-        if task in self.sleeping:
-            self.sleeping.pop(task).task = None
-        elif task.stage != IN_KERNEL:
+        errand = task.worker
+        if isinstance(errand, Errand):
+            if not errand.executor.cancel(task, errand):
+                return
+            self.observers.moved(self.clock.now, task, "")
+        elif self.cancel_branches(task):
+            return
+        elif not self.timers.cancel(task) and task.stage != IN_KERNEL:
             op = task.ops[task.pc] if task.pc < len(task.ops) else None
-            if op is None or op.code != op_code.ACQUIRE:
+            if op is None or op.code != program.ACQUIRE:
                 return
             if not self.resources[op.arg].withdraw(task):
                 return
-        self._call_soon(task)
-        self._interrupt_poll()
+        self.call_soon(task)
+        self.interrupt_poll()
 
-    # -- the loop ----------------------------------------------------------------------------
+    def granted(self, heir: Task) -> None:
+        self._grant(heir)
+        self.interrupt_poll()
 
-    def _run_forever(self) -> Process:
-        clock, thread, ready = self.clock, self.thread, self.ready
-        epoll, pending, readable = self.epoll, self.epoll.pending, self.epoll.readable
-        step, stalled, handle_s = self._step, self.observers.stalled, self.spec.handle_s
-        turn_s = self.spec.iteration_s + handle_s
-        heap = clock.heap
-        while True:
-            if heap and heap[0][0] <= clock.now and clock.settling():
-                yield clock.settle()
-            now = clock.now
-            if now > self._polled_s:
-                # Away from the poll for one iteration, not for a busy period.
-                stalled(self._polled_s, now)
-                self._polled_s = now
-            if pending and pending[0][0] <= now:
-                epoll.catch_up(now)
-            if readable or self.timers:
-                self._collect()
-            handles = len(ready)
-            if not handles:
-                due_s = self._next_due_s()
-                if thread.nap(due_s):
-                    self._polled_s = clock.now
-                elif not clock.settling():  # else it is a wait of no length
-                    yield from self._poll_until(due_s)
-                continue
-            self.owed_s += turn_s
-            task = ready.popleft()
-            if handles == 1 and task.stage != STEP:
-                # Its step will be alone in the next iteration, at this same instant: go on there.
-                self._callback(task)
-                self.owed_s += turn_s
-            while True:
-                if task.stage == STEP:
-                    wait = step(task)
-                    while wait is not None:
-                        yield wait
-                        wait = step(task)
-                else:
-                    self._callback(task)
-                    ready.append(task)
-                handles -= 1
-                if not handles:
-                    break
-                task = ready.popleft()
-                self.owed_s += handle_s
+    def connection_waits(self) -> None:
+        """The listening socket is readable: whoever sleeps in its poll wakes up."""
+        if self.poll is not None and self.may_accept():
+            self.interrupt_poll()
 
-    def _callback(self, task: Task) -> None:
-        """A handle without user code: accept a request, or resolve the future a task awaits.
+    # -- the poll ----------------------------------------------------------------------------
 
-        The task's next step has to be put into the ready queue.
-        """
-        if task.stage == CREATE:
-            self.owed_s += self.spec.task_create_s
-            self.entered(self.clock.now, task, RUN_QUEUE)
-        task.stage = STEP
-        if self.detailed:
-            self.observers.dequeued(self.clock.now, task, "ready")
-            self.observers.queued(self.clock.now, task, "ready")
-
-    def _next_due_s(self) -> float:
+    def next_due_s(self) -> float:
         """When ``epoll_wait`` will return, as far as it is known now."""
-        due_s, timers = self.epoll.next_s(), self.timers
-        while timers and timers[0][2].task is None:
-            heappop(timers)
-        if timers:
-            now = self.clock.now
-            due_s = min(due_s, now + self._round_up(timers[0][0] - now))
-        return due_s
+        due_s = self.epoll.next_s()
+        return min(due_s, self.timers.next_s()) if self.timers.heap else due_s
 
-    def _poll_until(self, due_s: float) -> Process:
+    def poll_until(self, due_s: float) -> Process:
         """Block in ``epoll_wait``: leave the core until I/O is ready or a timer is due."""
         clock = self.clock
+        if self.owed_s:  # for what has come to nothing
+            yield from self.pay()
+            return
         self.poll = poll = Moment(clock)
         self.thread.sleep()
+        if self.network is not None:
+            self.network.slept(self)
         timeout = None
         if due_s < math.inf:
             timeout = clock.call_at(due_s, IO_DONE, self._poll_returns)
@@ -211,159 +206,32 @@ class EventLoop(Scheduler):
         # Back on a core. Waking up has delayed all that are ready: nobody's own overhead.
         if timeout is not None:
             timeout.cancel()
-        self._polled_s = clock.now
+        self.polled_s = clock.now
+        if self.network is not None:
+            yield clock.settle()  # of those woken by one connection, the first one looks first
+
+    def pay(self) -> Process:
+        """Spend what bookkeeping is owed, on no request's account."""
+        owed_s, self.owed_s = self.owed_s, 0.0
+        self.thread.task = None
+        wait = self.thread.run(owed_s)
+        if wait is not None:
+            yield wait
+        self.observers.overhead(self.clock.now, owed_s)
 
     def _poll_returns(self, _: Call) -> None:
-        self._interrupt_poll()
+        self.interrupt_poll()
 
     def end(self, now: float) -> None:
         self.catch_up(now)
         if self.poll is None:
-            self.observers.stalled(self._polled_s, now)
+            self.observers.stalled(self.polled_s, now)
 
-    def _round_up(self, delay_s: float) -> float:
-        """EpollSelector.select: the timeout is rounded up to whole milliseconds."""
-        resolution_s: float = self.spec.timer_resolution_s
-        if not resolution_s:
-            return delay_s
-        return math.ceil(delay_s / resolution_s - 1e-9) * resolution_s
-
-    def _collect(self) -> None:
-        """Steps 2 and 3: reader handles, then due timers."""
+    def expire_timers(self) -> None:
+        """Every timer that is due goes to the ready queue, in order of its time."""
         now = self.clock.now
-        readable, timers = self.epoll.readable, self.timers
-        if readable:
-            if self.detailed:
-                for task in readable:
-                    self.observers.dequeued(now, task, "epoll")
-                    self.observers.queued(now, task, "ready")
-            self.ready.extend(readable)
-            readable.clear()
-        while timers and timers[0][0] < now + CLOCK_RESOLUTION_S:
-            timed = heappop(timers)[2].task
-            if timed is None:
-                continue
-            del self.sleeping[timed]
-            timed.stage = RESOLVE
-            self.step_done(timed)
-            self.entered(now, timed, RUN_QUEUE)
-            self._append(timed)
-
-    def _append(self, task: Task) -> None:
-        if self.detailed:
-            self.observers.queued(self.clock.now, task, "ready")
-        self.ready.append(task)
-
-    def _call_soon(self, task: Task) -> None:
-        """The task's next step goes to the tail: it runs in the next iteration."""
-        task.stage = STEP
-        self.enter(task, RUN_QUEUE)
-        self._append(task)
-
-    def _step(self, task: Task) -> Event | None:
-        """Run a coroutine until it awaits something that is not done, or returns: then None.
-
-        Until then, the result is what the loop's thread has to wait for before the next call:
-        the end of a CPU burst or of a blocking call.
-        """
-        clock, thread, detailed = self.clock, self.thread, self.detailed
-        if task.stage == STEP:
-            if detailed:
-                self.observers.dequeued(clock.now, task, "ready")
-            self.entered(clock.now, task, CPU)
-            if task.cancelled:  # CancelledError is thrown where it waits: no step follows
-                task.pc = len(task.ops)
-        else:
-            self._waited(task)
-        ops, pc = task.ops, task.pc
-        while True:
-            op = ops[pc] if pc < len(ops) else END
-            code = op.code
-            if code == COMPUTE:
-                if detailed:
-                    self.observers.step_started(clock.now, task)
-                owed_s = self.owed_s
-                self.owed_s = 0.0
-                wait = thread.run(owed_s + task.demands[op.slot], task.index)
-                if wait is not None:
-                    task.stage = BURST
-                    self.paid_s = owed_s
-                    return wait
-                self.worked(clock.now, task, owed_s, thread)
-            elif self.owed_s or thread.core is None:
-                # What comes now can be seen by others: first spend what bookkeeping is owed.
-                owed_s = self.owed_s
-                self.owed_s = 0.0
-                wait = thread.run(owed_s, task.index)
-                if wait is not None:
-                    task.stage = PAYING
-                    self.paid_s = owed_s
-                    return wait
-                self.worked(clock.now, task, owed_s, thread)
-                continue
-            elif op is END or (task.cancelled and code in SUSPENDS):
-                self._finish(task)
-                return None
-            else:
-                if detailed:
-                    self.observers.step_started(clock.now, task)
-                if code == AWAIT_IO:
-                    self.epoll.await_io(task, task.demands[op.slot])
-                    return None
-                if code == op_code.BLOCKING:
-                    return self._freeze(task, task.demands[op.slot])
-                if code == op_code.RELEASE:
-                    self._grant(self.release(task, op))
-                elif code != op_code.ACQUIRE or not self.resources[op.arg].acquire(task):
-                    if task.cancelled:
-                        self.resources[op.arg].withdraw(task)
-                        self._finish(task)
-                    else:
-                        self._suspend(task, op)
-                    return None
-            if detailed:
-                self.observers.step_ended(clock.now, task)
-            task.pc = pc = pc + 1
-
-    def _waited(self, task: Task) -> None:
-        """The burst or blocking call that the step waited for has ended."""
-        if task.stage == FROZEN:
-            self.entered(self.clock.now, task, CPU)
-        else:
-            self.worked(self.clock.now, task, self.paid_s, self.thread)
-        if task.stage != PAYING:
+        while (task := self.timers.expired()) is not None:
+            task.stage = RESOLVE
             self.step_done(task)
-        task.stage = STEP
-
-    def _freeze(self, task: Task, seconds: float) -> Event:
-        """A blocking call: the loop's thread sleeps, and with it everything on the loop."""
-        task.stage = FROZEN
-        self.observers.entered(self.clock.now, task, BLOCKING)
-        self.thread.sleep()
-        return self.clock.event_at(self.clock.now + seconds, IO_DONE | task.index)
-
-    def _finish(self, task: Task) -> None:
-        if task.cancelled:
-            for heir in self.drop_held(task):
-                self._grant(heir)
-            self.clients.abandoned(task)
-        else:
-            self.clients.completed(task)
-
-    def _suspend(self, task: Task, op: Op) -> None:
-        """Await a timer, or a permit that somebody else holds."""
-        if op.code == op_code.SLEEP:
-            self.enter(task, IO)
-            handle = TimerHandle(self.clock.now + task.demands[op.slot], task)
-            self.sleeping[task] = handle
-            self._sequence += 1
-            heappush(self.timers, (handle.when_s, self._sequence, handle))
-        else:
-            self.enter(task, self.resources[op.arg].phase)
-
-    def _grant(self, heir: Task | None) -> None:
-        """The permit's future is resolved by the releasing task: no reader handle in between."""
-        if heir is None:
-            return
-        self.step_done(heir)
-        self._call_soon(heir)
+            self.entered(now, task, RUN_QUEUE)
+            self.append(task)

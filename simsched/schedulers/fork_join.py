@@ -5,6 +5,7 @@ Follows ``java.util.concurrent.ForkJoinPool`` of JDK 25 in asynchronous (FIFO) m
 - ``push`` signals only if the queue appeared empty. ``signalWork`` releases the worker that became
   idle *last*, or creates one while there are fewer than ``parallelism``; it does nothing when
   ``parallelism`` workers are active.
+- What carriers submit as if from outside goes to a queue of its own for each of them.
 - A worker scans all queues from a random start. It takes the *oldest* task, one at a time; if that
   queue holds more, it signals another worker (propagation). Then it runs the task, drains its own
   queue, and goes on with the queue it took the task from while that lasts.
@@ -51,8 +52,8 @@ class Carrier:
     )  # fmt: skip
 
     def __init__(self, machine: Machine, name: str) -> None:
-        self.name = name
-        self.thread = machine.host.thread(name)
+        self.thread = machine.thread(name)
+        self.name = self.thread.name
         self.local = WorkQueue(name)
         self.token: Event | None = None
         self.timer: Call | None = None
@@ -92,6 +93,15 @@ class ForkJoin:
     def push_local(self, carrier: Carrier, item: Item) -> None:
         """Submit from code that runs on a carrier."""
         self._push(carrier.local, item)
+
+    def push_from(self, carrier: Carrier, item: Item) -> None:
+        """``externalSubmit`` from code that runs on a carrier: its thread's submission queue."""
+        name = f"{carrier.name} submits"
+        queue = self.external.get(name)
+        if queue is None:
+            queue = self.external[name] = WorkQueue(name)
+            self.queues.append(queue)
+        self._push(queue, item)
 
     def _push(self, queue: WorkQueue, item: Item) -> None:
         appeared_empty = not queue.items

@@ -72,9 +72,9 @@ class P:
         "status", "syscall_tick", "timers",
     )  # fmt: skip
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, prefix: str = "") -> None:
         self.index = index
-        self.name = f"P{index}"
+        self.name = f"{prefix}P{index}"
         self.queue = RunQueue()
         self.timers = Timers()
         self.status = IDLE

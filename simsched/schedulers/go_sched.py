@@ -32,7 +32,7 @@ class GoSched(Scheduler):
 
     def __init__(self, machine: Machine, spec: GoroutineSpec) -> None:
         super().__init__(machine, spec)
-        self.ps = [P(i) for i in range(spec.resolved_gomaxprocs(machine.cores))]
+        self.ps = [P(i, machine.prefix) for i in range(spec.resolved_gomaxprocs(machine.cores))]
         self.global_queue: deque[Task] = deque()
         self.idle_ps: list[P] = list(reversed(self.ps))  # a stack; P 0 is on top
         self.ms: list[M] = []
@@ -76,6 +76,12 @@ class GoSched(Scheduler):
         self.enter(task, RUN_QUEUE)
         self._net_ready(task)
 
+    def granted(self, heir: Task) -> None:
+        """Another process gives a permit: it tells so through the network."""
+        self.step_done(heir)
+        self.enter(heir, RUN_QUEUE)
+        self._net_ready(heir)
+
     def _net_ready(self, task: Task) -> None:
         if self.detailed:
             self.observers.queued(self.clock.now, task, "netpoll")
@@ -103,6 +109,8 @@ class GoSched(Scheduler):
 
     def cancel(self, task: Task) -> None:
         """The context is done: a parked goroutine becomes ready and returns."""
+        if self.cancel_branches(task):
+            return
         if task.wait is not None:
             task.wait.cancel()
             task.wait = None
@@ -204,7 +212,7 @@ class GoSched(Scheduler):
         if len(self.ms) >= self.spec.max_threads:
             self._die()
         self.observers.threads(self.clock.now, 1)
-        m = M(self.host.thread(f"M{len(self.ms) + 1}"))
+        m = M(self.machine.thread(f"M{len(self.ms) + 1}"))
         self.ms.append(m)
         self.acquire_p(m, p)
         m.spinning = spinning
@@ -242,9 +250,14 @@ class GoSched(Scheduler):
                 self.observers.busy(now, p.name, -1)
         for g in self.inside:
             self._withdraw(g)
-        for g in self.inside:
+        for g in reversed(self.inside):  # branches come after their parents
             self.drop_held(g)  # its connections are closed: nobody inherits them
-            self.clients.failed(g)
+            if g.parent is not None:
+                g.cancelled = True
+                self.branch_ended(g)
+        for g in self.inside:
+            if g.parent is None:
+                self.clients.failed(g)
         self.inside.clear()
         raise ThreadLimitExceeded
 

@@ -10,8 +10,8 @@ both can be read side by side. What decides the behaviour:
   starts one more M if a P is idle and no M is spinning already. So cores come into play one
   wake-up after the other.
 - A goroutine that waits for the network, a timer or a lock parks; its M goes on with another. One
-  in a system call takes its M with it, and ``sysmon`` (:mod:`simsched.schedulers.go_sysmon`) takes
-  the P away from it after a while.
+  in a system call (:mod:`simsched.schedulers.go_calls`) takes its M with it, and ``sysmon``
+  (:mod:`simsched.schedulers.go_sysmon`) takes the P away from it after a while.
 - There is no slice, but ``sysmon`` preempts who has run for 10 ms without a change; as it may look
   only every 10 ms itself, that takes 10-20 ms. ``runnext`` inherits the slice, so that a pair of
   goroutines that wake each other counts as one.
@@ -24,29 +24,32 @@ ready network may go unnoticed until its P looks there again, or ``sysmon`` does
 ``blocking`` steps of kind ``socket`` and ``synchronized`` park like any other wait (Go has no
 blocking sockets and no monitors); ``file`` and ``native`` are system calls.
 
+A ``parallel`` step is a ``go`` statement for each branch and a ``WaitGroup``: ``newproc`` puts each
+new goroutine into ``runnext``, from where the one before moves on to the ring, and calls ``wakep``.
+Then the parent parks. Whoever calls the last ``Done`` makes it ready, as any waker does.
+
 ``context.Context`` cancellation reaches a goroutine that is parked. One that computes, or is in a
-system call, goes on to its next wait, which fails at once.
+system call, goes on to its next wait, which fails at once. Branches share the context of their
+parent, which waits until all of them have returned.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from simsched.schedulers.go_calls import GoCalls
 from simsched.schedulers.go_find import find_runnable
-from simsched.schedulers.go_parts import RUNNING, SYSCALL, M, ThreadLimitExceeded
-from simsched.schedulers.go_sched import ALIVE, CREATED, GoSched
+from simsched.schedulers.go_parts import M, ThreadLimitExceeded
+from simsched.schedulers.go_sched import ALIVE, CREATED
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
 from simsched.workload import program as op_code
-
-if TYPE_CHECKING:
-    pass
 
 SYSCALL_KINDS = frozenset({"file", "native"})
 SHORTEST_POLL_S = 1e-6  # epoll_wait as a system call, even where it does not wait
 
 
-class Goroutine(GoSched):
+class Goroutine(GoCalls):
     """The Go scheduler: Ms that find goroutines and run them."""
 
     kind: ClassVar[str] = "goroutine"
@@ -207,25 +210,15 @@ class Goroutine(GoSched):
                     if op.code == op_code.ACQUIRE:
                         self.resources[op.arg].withdraw(g)
                     break
-                self._park(m, g)
+                if op.code == op_code.FORK:
+                    yield from self._go(m, g, op)
+                else:
+                    self._park(m, g)
                 return
             self.step_done(g)
         if m.owed_s or m.thread.core is None:
             yield from self._burst(m, g, 0.0)
         self._finish(m, g)
-
-    def _burst(self, m: M, g: Task, demand_s: float) -> Process:
-        owed_s, m.owed_s = m.owed_s, 0.0
-        thread = m.thread
-        wait = thread.run(owed_s + demand_s, g.index)
-        if wait is not None:
-            yield wait
-        g.left_s = 0.0
-        if thread.unrun_s:  # the costs come first: they are left over only with all of the demand
-            g.left_s = min(thread.unrun_s, demand_s)
-            m.owed_s = thread.unrun_s - g.left_s
-            thread.unrun_s = 0.0
-        self.observers.worked(self.clock.now, g, owed_s - m.owed_s, thread)
 
     def _preempted(self, m: M, g: Task) -> None:
         """``gopreempt_m``: to the tail of the global queue."""
@@ -254,54 +247,14 @@ class Goroutine(GoSched):
             self.enter(g, BLOCKING if op.code == op_code.BLOCKING else IO)
             self.after(g.demands[op.slot], g, self._io_done)
 
-    def _grant(self, heir: Task, m: M) -> None:
-        self.step_done(heir)
-        assert m.p is not None
-        self.ready(heir, m.p)
-
     def _finish(self, m: M, g: Task) -> None:
         del self.inside[g]
         if g.cancelled:
             for heir in self.drop_held(g):
                 self._grant(heir, m)
+        if g.parent is not None:
+            self._done(m, g)
+        elif g.cancelled:
             self.clients.abandoned(g)
         else:
             self.clients.completed(g)
-
-    # -- system calls ------------------------------------------------------------------------
-
-    def _syscall(self, m: M, g: Task, seconds: float) -> Process:
-        """``entersyscall`` ... ``exitsyscall``; ``m.p`` is None if no P was to be had."""
-        clock = self.clock
-        p = m.p
-        assert p is not None
-        p.status = SYSCALL
-        self.sysmon.look_soon()
-        self.enter(g, BLOCKING)
-        m.thread.sleep()
-        yield clock.event_at(clock.now + seconds, IO_DONE | g.index)
-        if self.dead:
-            m.p = None
-            return
-        self.enter(g, CPU)
-        wait = m.thread.run(0.0, g.index)
-        if wait is not None:
-            yield wait
-        self.observers.worked(clock.now, g, 0.0, m.thread)
-        if p.m is m and p.status == SYSCALL:
-            p.status = RUNNING
-            p.syscall_tick += 1
-            return
-        m.p = None
-        other = self.idle_p_get()
-        if other is not None:
-            self.acquire_p(m, other)
-            other.syscall_tick += 1
-            if not other.busy:
-                other.busy = True
-                self.observers.busy(clock.now, other.name, 1)
-            return
-        # exitsyscall0: no P. The goroutine queues up globally and the thread parks.
-        self.step_done(g)
-        self.enter(g, RUN_QUEUE)
-        self.global_put(g)

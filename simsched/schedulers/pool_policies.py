@@ -1,11 +1,13 @@
-"""When a thread pool queues, grows, or refuses: the two rules that Java services run on.
+"""When a thread pool queues, grows, or refuses: the rules of Tomcat, of the JDK, and of CPython.
 
 They differ in what comes first, and that difference decides how a service behaves in overload.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from simsched.scenario import ThreadPoolSpec
@@ -26,8 +28,11 @@ class Policy(Protocol):
     def may_exit(self, pool: ThreadPool) -> bool:
         """Whether a thread that has been idle for ``keep_alive_s`` leaves the pool."""
 
+    def falls_idle(self) -> None:
+        """A thread has done its task and found no other."""
 
-class TomcatPolicy:
+
+class TomcatPolicy(Policy):
     """Grow before queueing (Tomcat ``TaskQueue.offer`` and ``ThreadPoolExecutor.execute``).
 
     ``submitted`` counts tasks queued or running, so that a task is queued only if an idle thread
@@ -35,7 +40,7 @@ class TomcatPolicy:
     the connector.
     """
 
-    def __init__(self, spec: ThreadPoolSpec) -> None:
+    def __init__(self, spec: ThreadPoolSpec, cores: int) -> None:
         self.spare = spec.min_spare_threads
         self.prestarted = spec.min_spare_threads
         self.limit = spec.max_threads
@@ -59,7 +64,7 @@ class TomcatPolicy:
         return pool.size > self.spare
 
 
-class JdkPolicy:
+class JdkPolicy(Policy):
     """Queue before growing (``java.util.concurrent.ThreadPoolExecutor.execute``).
 
     1. Fewer threads than ``corePoolSize``: a new thread runs the task, even if others are idle.
@@ -72,7 +77,7 @@ class JdkPolicy:
 
     prestarted = 0
 
-    def __init__(self, spec: ThreadPoolSpec) -> None:
+    def __init__(self, spec: ThreadPoolSpec, cores: int) -> None:
         self.core = spec.core_pool_size
         self.limit = spec.maximum_pool_size
         self.queue = spec.work_queue
@@ -121,3 +126,45 @@ class JdkPolicy:
         if pool.size <= self.core and not self.core_may_exit:
             return False
         return pool.size > 1 or not pool.queue
+
+
+class PythonPolicy(Policy):
+    """Hand over or queue, and grow while nobody is free (``ThreadPoolExecutor`` of CPython).
+
+    CPython 3.13 ``Lib/concurrent/futures/thread.py`` and ``Modules/_queuemodule.c``. ``submit``
+    puts the task into an unbounded ``SimpleQueue``, which hands it to the thread that has waited
+    longest, if one waits. Then it takes a token of ``_idle_semaphore``; if there is none, and there
+    are fewer than ``max_workers`` threads, it starts one more. A thread that finds the queue empty
+    adds a token before it waits. Threads never end.
+    """
+
+    prestarted = 0
+    keep_alive_s = math.inf
+
+    def __init__(self, spec: ThreadPoolSpec, cores: int) -> None:
+        self.limit = spec.resolved_max_workers(cores)
+        self.tokens = 0
+
+    def execute(self, pool: ThreadPool, task: Task) -> Task | None:
+        if pool.idle:
+            pool.hand_over(task)
+        else:
+            pool.enqueue(task)
+        if self.tokens:
+            self.tokens -= 1
+        elif pool.size < self.limit:
+            pool.add_thread(None)
+        return None
+
+    def may_exit(self, pool: ThreadPool) -> bool:
+        return False
+
+    def falls_idle(self) -> None:
+        self.tokens += 1
+
+
+POLICIES: dict[str, Callable[[Any, int], Policy]] = {
+    "tomcat": TomcatPolicy,
+    "jdk": JdkPolicy,
+    "python": PythonPolicy,
+}

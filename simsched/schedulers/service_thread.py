@@ -26,7 +26,7 @@ class ServiceThread:
     ) -> None:
         self._clock = machine.clock
         self._observers = machine.observers
-        self._thread = machine.host.thread(name)
+        self._thread = machine.thread(name)
         self._cost_s = cost_s
         self._handle = handle
         self._notices: deque[Task] = deque()

@@ -16,7 +16,7 @@ admission only (:mod:`simsched.schedulers.pool_policies`).
   only then is a cancelled request dropped. One that is still queued is dropped when a thread
   takes it.
 
-Threads of a runtime with a global lock would take it around each burst in ``_burst``.
+The threads of a Python process share an interpreter lock (:mod:`simsched.sim.gil`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from typing import TYPE_CHECKING, ClassVar
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
-from simsched.schedulers.pool_policies import JdkPolicy, Policy, TomcatPolicy
-from simsched.sim.clock import DISPATCH, IO_DONE, Call, Process
+from simsched.schedulers.carry import carry
+from simsched.schedulers.pool_policies import POLICIES, Policy
+from simsched.sim.clock import DISPATCH, Call, Process
+from simsched.sim.gil import Gil
 from simsched.sim.task import BLOCKING, CPU, GIL, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
-from simsched.workload import program as op_code
+from simsched.workload import program
 
 if TYPE_CHECKING:
     from simsched.scenario import ThreadPoolSpec
     from simsched.sim.machine import Machine
+    from simsched.workload.program import Op
 
 
 class PoolThread:
@@ -43,7 +46,7 @@ class PoolThread:
     __slots__ = ("exits", "given", "idle_since_s", "thread", "timer", "token")  # fmt: skip
 
     def __init__(self, machine: Machine, name: str) -> None:
-        self.thread = machine.host.thread(name)
+        self.thread = machine.thread(name)
         self.token: Event | None = None
         self.given: Task | None = None  # handed over directly, past the queue
         self.exits = False
@@ -58,7 +61,9 @@ class ThreadPool(Scheduler):
 
     def __init__(self, machine: Machine, spec: ThreadPoolSpec) -> None:
         super().__init__(machine, spec)
-        self.policy: Policy = TomcatPolicy(spec) if spec.policy == "tomcat" else JdkPolicy(spec)
+        if spec.gil:
+            machine.gil = Gil(machine, spec.switch_interval_s)
+        self.policy: Policy = POLICIES[spec.policy](spec, machine.cores)
         self.queue: deque[Task] = deque()
         self.idle: deque[PoolThread] = deque()
         self.size = 0
@@ -74,6 +79,9 @@ class ThreadPool(Scheduler):
 
     def held_phases(self) -> frozenset[int]:
         return frozenset({RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD})
+
+    def adapt(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        return program.inline(ops)
 
     def start(self) -> None:
         for _ in range(self.policy.prestarted):
@@ -168,6 +176,7 @@ class ThreadPool(Scheduler):
             if busy:
                 busy = False
                 self.observers.busy(clock.now, thread.name, -1)
+            self.policy.falls_idle()
             yield self._await_signal(mine)
             if mine.exits:
                 thread.sleep()
@@ -184,7 +193,9 @@ class ThreadPool(Scheduler):
             # The task may have come while the thread was already waking up for another one.
             waited_s = now - task.since_s
             thread.cost_s = min(thread.cost_s, max(0.0, waited_s - overhead_s))
-            thread.waited_s = min(thread.waited_s, max(0.0, waited_s - overhead_s - thread.cost_s))
+            waited_s -= overhead_s + thread.cost_s
+            thread.waited_s = min(thread.waited_s, max(0.0, waited_s))
+            thread.gil_s = min(thread.gil_s, max(0.0, waited_s - thread.waited_s))
             self.observers.worked(now, task, overhead_s, thread)
         elif overhead_s:
             self.observers.overhead(now, overhead_s)
@@ -225,59 +236,11 @@ class ThreadPool(Scheduler):
 
     def _carry(self, mine: PoolThread, task: Task) -> Process:
         """Run a task from its first step to its last on one thread."""
-        clock, thread, observers = self.clock, mine.thread, self.observers
-        task.thread = thread
-        self.enter(task, CPU)
-        owed_s: float = self.spec.dispatch_s
-        ops = task.ops
-        while task.pc < len(ops) and not task.cancelled:
-            op = ops[task.pc]
-            if self.detailed:
-                observers.step_started(clock.now, task)
-            if op.code == op_code.CPU:
-                wait = thread.run(owed_s + task.demands[op.slot], task.index)
-                if wait is not None:
-                    yield wait
-                observers.worked(clock.now, task, owed_s, thread)
-                owed_s = 0.0
-            else:
-                if owed_s or thread.core is None:
-                    wait = thread.run(owed_s, task.index)
-                    if wait is not None:
-                        yield wait
-                    observers.worked(clock.now, task, owed_s, thread)
-                    owed_s = 0.0
-                if op.code == op_code.RELEASE:
-                    heir = self.release(task, op)
-                    if heir is not None:
-                        self._grant(heir)
-                elif op.code != op_code.ACQUIRE:
-                    self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
-                    thread.sleep()
-                    until_s = clock.now + task.demands[op.slot]
-                    yield clock.event_at(until_s, IO_DONE | task.index)
-                    self.enter(task, CPU)
-                elif not self.resources[op.arg].acquire(task):
-                    self.enter(task, self.resources[op.arg].phase)
-                    thread.sleep()
-                    task.wake = clock.event()
-                    yield task.wake
-                    self.enter(task, CPU)
-            self.step_done(task)
-        if owed_s or thread.core is None:
-            wait = thread.run(owed_s, task.index)
-            if wait is not None:
-                yield wait
-            observers.worked(clock.now, task, owed_s, thread)
+        yield from carry(self, mine.thread, task, self.spec.dispatch_s, len(task.ops))
         self.submitted -= 1
         if task.cancelled:
             for heir in self.drop_held(task):
-                self._grant(heir)
+                self.granted(heir)
             self.clients.abandoned(task)
         else:
             self.clients.completed(task)
-
-    def _grant(self, heir: Task) -> None:
-        assert heir.wake is not None
-        self.clock.wake(heir.wake)
-        heir.wake = None

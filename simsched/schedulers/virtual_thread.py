@@ -10,26 +10,21 @@ mode (:mod:`simsched.schedulers.fork_join` holds the pool's rules).
   first out, then looks around. There is *no time slicing*: a computing virtual thread keeps its
   carrier, and the operating system's slices only stall it together with its carrier.
 - What a blocking call does depends on its kind and on the JDK: it unmounts, or it pins (the
-  carrier blocks with it), with or without a spare carrier in compensation.
-
-====================  =======================  =====================  ==============
-kind                  JDK 21, 22               JDK 23                 JDK 24, 25
-====================  =======================  =====================  ==============
-socket                unmounts                 unmounts               unmounts
-synchronized          pins                     pins                   unmounts
-file                  pins, compensated        pins                   pins
-native                pins                     pins                   pins
-====================  =======================  =====================  ==============
-
-Before JDK 24 anything that waits *inside* a ``synchronized`` lock pins as well, and so does waiting
-to enter one.
+  carrier blocks with it), with or without a spare carrier in compensation
+  (:mod:`simsched.schedulers.pinning`).
 
 I/O readiness: up to JDK 21 platform threads poll and unpark. Later the pollers are virtual threads
 themselves: a platform thread wakes the poller, which has to queue for a carrier, unparks its
 targets onto that carrier, yields, and polls again. So under load I/O waits for the queue twice.
 
+A ``parallel`` step is a ``StructuredTaskScope``: its owner starts a virtual thread for each branch
+and parks until the last one has ended, which unparks it. That one unmounts, unless the owner holds
+a monitor that pins. Threads started from a carrier go to an external submission queue, too, one per
+submitting carrier; in JDK 21 they went to the carrier's own.
+
 Interrupting a virtual thread wakes it from a park. One that computes, or is in a pinned call, goes
-on to its next park, which ends at once.
+on to its next park, which ends at once. Who interrupts the owner of a scope interrupts the threads
+in it: ``join`` throws, and leaving the scope cancels and awaits them.
 """
 
 from __future__ import annotations
@@ -37,10 +32,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from simsched.schedulers.base import Scheduler
 from simsched.schedulers.fork_join import Carrier, ForkJoin
+from simsched.schedulers.pinning import (
+    PINS_COMPENSATED,
+    UNMOUNTS,
+    monitors_pin,
+    pins_while_acquiring,
+    waiting_effect,
+)
 from simsched.schedulers.service_thread import ServiceThread
-from simsched.sim.clock import IO_DONE, Call, Process
+from simsched.schedulers.virtual_calls import NEW, STARTED, VirtualCalls
+from simsched.sim.clock import Call, Process
 from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
 from simsched.workload import program as op_code
 
@@ -49,19 +51,8 @@ if TYPE_CHECKING:
     from simsched.sim.machine import Machine
     from simsched.workload.program import Op
 
-UNMOUNTS, PINS, PINS_COMPENSATED = range(3)
 POLL_BATCH = 64  # events a virtual-thread poller takes at a time
 MOST_POLLERS = 32
-NEW, STARTED = range(2)
-
-
-def blocking_effect(kind: str, jdk: int) -> int:
-    """What a blocking call of this kind does to its carrier (table above)."""
-    if kind == "socket" or (kind == "synchronized" and jdk >= 24):
-        return UNMOUNTS
-    if kind == "file" and jdk <= 22:
-        return PINS_COMPENSATED
-    return PINS
 
 
 class SubPoller:
@@ -77,7 +68,7 @@ class SubPoller:
 Item = Task | SubPoller
 
 
-class VirtualThread(Scheduler):
+class VirtualThread(VirtualCalls):
     """The JDK's scheduler of virtual threads."""
 
     kind: ClassVar[str] = "virtual_thread"
@@ -85,7 +76,7 @@ class VirtualThread(Scheduler):
     def __init__(self, machine: Machine, spec: VirtualThreadSpec) -> None:
         super().__init__(machine, spec)
         self.pool = ForkJoin(self, spec, machine)
-        self.monitors_pin = spec.jdk < 24
+        self.monitors_pin = monitors_pin(spec.jdk)
         self.has_virtual_pollers = spec.jdk >= 22
         n_pollers = min(1 << (machine.cores.bit_length() - 1), MOST_POLLERS)
         self.pollers = [SubPoller() for _ in range(n_pollers)]
@@ -116,6 +107,15 @@ class VirtualThread(Scheduler):
         self.enter(task, RUN_QUEUE)
         self.poller.notify(task)
 
+    def granted(self, heir: Task) -> None:
+        """Another process gives a permit: it tells so through the network."""
+        if heir.wake is not None:
+            super().granted(heir)
+            return
+        self.step_done(heir)
+        self.enter(heir, RUN_QUEUE)
+        self.poller.notify(heir)
+
     def _timer_fires(self, call: Call) -> None:
         task: Task = call.arg
         task.wait = None
@@ -142,6 +142,8 @@ class VirtualThread(Scheduler):
 
     def cancel(self, task: Task) -> None:
         """``Thread.interrupt``: a parked virtual thread is unparked to notice."""
+        if self.cancel_branches(task):
+            return
         if task.wait is not None:
             task.wait.cancel()
             task.wait = None
@@ -204,7 +206,7 @@ class VirtualThread(Scheduler):
                 self._grant(self.release(task, op), carrier)
             elif op.code == op_code.ACQUIRE:
                 if not self.resources[op.arg].acquire(task):
-                    pins = self._pins_while_acquiring(task, op)
+                    pins = pins_while_acquiring(task, op, self.spec.jdk)
                     if task.cancelled and not pins:
                         self.resources[op.arg].withdraw(task)
                         break
@@ -214,8 +216,17 @@ class VirtualThread(Scheduler):
                     yield from self._pinned_wait(carrier, task)
                 if op.kind == "synchronized" and self.monitors_pin:
                     task.pins += 1
+            elif op.code == op_code.FORK:
+                if task.cancelled:
+                    break
+                yield from self._start_branches(carrier, task, op)
+                if not task.pins:
+                    return
+                yield from self._pinned_wait(carrier, task)
+                self._scope_ends(task)
+                continue
             else:
-                effect = self._waiting_effect(task, op)
+                effect = waiting_effect(task, op, self.spec.jdk)
                 if effect == UNMOUNTS:
                     if task.cancelled:
                         break
@@ -227,52 +238,10 @@ class VirtualThread(Scheduler):
             yield from self._burst(carrier, task, 0.0)
         self._finish(carrier, task)
 
-    def _burst(self, carrier: Carrier, task: Task, demand_s: float) -> Process:
-        owed_s, carrier.owed_s = carrier.owed_s, 0.0
-        wait = carrier.thread.run(owed_s + demand_s, task.index)
-        if wait is not None:
-            yield wait
-        self.observers.worked(self.clock.now, task, owed_s, carrier.thread)
-
-    def _waiting_effect(self, task: Task, op: Op) -> int:
-        effect = (
-            blocking_effect(op.kind, self.spec.jdk) if op.code == op_code.BLOCKING else UNMOUNTS
-        )
-        if task.pins and effect == UNMOUNTS:
-            return PINS  # it waits while it holds a monitor
-        return effect
-
-    def _pins_while_acquiring(self, task: Task, op: Op) -> bool:
-        return bool(task.pins) or (op.kind == "synchronized" and self.monitors_pin)
-
     def _park(self, task: Task, op: Op) -> None:
         self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
         done = self._timer_fires if op.code == op_code.SLEEP else self._io_done
         self.after(task.demands[op.slot], task, done)
-
-    def _pinned_call(self, carrier: Carrier, task: Task, op: Op, compensated: bool) -> Process:
-        """The carrier blocks together with the virtual thread."""
-        clock = self.clock
-        seconds = task.demands[op.slot]
-        self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
-        carrier.thread.sleep()
-        active_again = self.pool.compensate() if compensated else False
-        self.observers.counted("pinned_calls", 1)
-        yield clock.event_at(clock.now + seconds, IO_DONE | task.index)
-        self.observers.spent("pinned_s", seconds)
-        if active_again:
-            self.pool.active += 1
-        self.enter(task, CPU)
-
-    def _pinned_wait(self, carrier: Carrier, task: Task) -> Process:
-        """Wait for a permit with the carrier blocked."""
-        since_s = self.clock.now
-        carrier.thread.sleep()
-        self.observers.counted("pinned_calls", 1)
-        task.wake = self.clock.event()
-        yield task.wake
-        self.observers.spent("pinned_s", self.clock.now - since_s)
-        self.enter(task, CPU)
 
     def _grant(self, heir: Task | None, carrier: Carrier) -> None:
         """Pass a permit on: the heir's carrier wakes, or the heir is unparked."""
@@ -294,6 +263,9 @@ class VirtualThread(Scheduler):
         if task.cancelled:
             for heir in self.drop_held(task):
                 self._grant(heir, carrier)
+        if task.parent is not None:
+            self._branch_done(carrier, task)
+        elif task.cancelled:
             self.clients.abandoned(task)
         else:
             self.clients.completed(task)

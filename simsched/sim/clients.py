@@ -10,22 +10,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from simsched.sim.clock import ARRIVAL, IO_DONE, Call, Clock
 from simsched.sim.task import COMPLETED, FAILED, REJECTED, TIMED_OUT, Task
 from simsched.workload import ClosedTrace
 
 if TYPE_CHECKING:
-    from simsched.schedulers.base import Scheduler
     from simsched.sim.observer import Observers
     from simsched.workload import RequestTrace
+    from simsched.workload.program import Op
 
 MOST_AT_ONCE = 100_000  # requests of a closed workload at one instant
 
 
 class Standstill(RuntimeError):
     """Simulated time has stopped, because requests cause requests at one instant without end."""
+
+
+class Service(Protocol):
+    """What clients know of the other side: a scheduler, or the network in front of it."""
+
+    def adapt(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        """The program as the service runs it."""
+
+    def submit(self, task: Task) -> None:
+        """An attempt is sent."""
+
+    def cancel(self, task: Task) -> None:
+        """Its client has given it up."""
+
+    def expect(self, arrival_s: float, index: int) -> bool:
+        """Whether the service calls ``send_next`` by itself when it sees that request."""
+
+    def catch_up(self, until_s: float, priority: float) -> None:
+        """Tell what has happened until then."""
 
 
 NO_MORE: tuple[float, int, list[float]] = (math.inf, -1, [])
@@ -43,12 +63,13 @@ class Clients:
     ) -> None:
         self.clock = clock
         self.observers = observers
+        self._arrived, self._ended = observers.arrived, observers.ended
         self.trace = trace
         self._programs = trace.programs
         self.duration_s = duration_s
         self.in_flight = 0  # requests without a terminal outcome
         self.attempts_held = 0  # attempts that the scheduler still holds, cancelled ones included
-        self.scheduler: Scheduler
+        self.service: Service
         self._issued = 0
         self._crowded_s = -1.0
         self._crowd = 0  # requests that users have sent at that instant
@@ -57,9 +78,10 @@ class Clients:
         self._requests: Iterator[tuple[float, int, list[float]]] = iter(())
         self._fetched = False  # whether the scheduler calls `send_next`, or an event does
 
-    def start(self, scheduler: Scheduler) -> None:
+    def start(self, service: Service) -> None:
         """Send the first requests."""
-        self.scheduler = scheduler
+        self.service = service
+        self._programs = tuple(replace(p, ops=service.adapt(p.ops)) for p in self._programs)
         trace = self.trace
         if isinstance(trace, ClosedTrace):
             for user in range(trace.users):
@@ -73,7 +95,7 @@ class Clients:
             return
         # A request with a deadline has to be sent on time, lest the deadline be in the past.
         punctual = any(p.timeout_s is not None for p in trace.programs)
-        self._fetched = not punctual and scheduler.expect(self._coming[0], 0)
+        self._fetched = not punctual and service.expect(self._coming[0], 0)
         if not self._fetched:
             self.clock.call_at(self._coming[0], ARRIVAL, self._arrives)
 
@@ -94,7 +116,7 @@ class Clients:
         self._coming = following = next(self._requests, NO_MORE)
         if following is not NO_MORE:
             if self._fetched:
-                self.scheduler.expect(following[0], following_i)
+                self.service.expect(following[0], following_i)
             else:
                 self.clock.call_at(following[0], ARRIVAL | following_i, self._arrives)
         self._issue(i, arrival_s, class_id, demands, -1)
@@ -109,7 +131,8 @@ class Clients:
         task = Task(i, class_id, self._programs[class_id], demands, now)
         task.user = user
         self.in_flight += 1
-        self.observers.arrived(now, task)
+        arrived = self._arrived
+        arrived(now, task)
         self._submit(task)
 
     def _submit(self, task: Task) -> None:
@@ -119,7 +142,7 @@ class Clients:
             task.deadline = self.clock.call_at(
                 self.clock.now + timeout_s, IO_DONE | task.index, self._gives_up, task
             )
-        self.scheduler.submit(task)
+        self.service.submit(task)
 
     # -- what a scheduler reports ------------------------------------------------------------
 
@@ -156,6 +179,8 @@ class Clients:
         assert not task.over, f"{task!r} left the scheduler twice"
         task.over = True
         self.attempts_held -= 1
+        if not self.in_flight:
+            self._may_be_over()
 
     # -- giving up and trying again ----------------------------------------------------------
 
@@ -163,11 +188,11 @@ class Clients:
         task: Task = call.arg
         if task.over:
             return
-        self.scheduler.catch_up(self.clock.now, IO_DONE | task.index)
+        self.service.catch_up(self.clock.now, IO_DONE | task.index)
         task.cancelled = True
         if not self._retry(task):
             self._end(task, TIMED_OUT)
-        self.scheduler.cancel(task)
+        self.service.cancel(task)
 
     def _retry(self, task: Task) -> bool:
         retries = task.program.retries
@@ -197,13 +222,21 @@ class Clients:
         if task.deadline is not None:
             task.deadline.cancel()
         self.in_flight -= 1
+        if not self.in_flight:
+            self._may_be_over()
         now = self.clock.now
-        self.observers.ended(now, task, outcome)
+        ended = self._ended
+        ended(now, task, outcome)
         if task.user >= 0:
             next_s = now + self.trace.think_s(task.index)
             if next_s < self.duration_s:
                 self._guard_against_standstill(next_s)
                 self.clock.call_at(next_s, ARRIVAL | task.user, self._user_arrives, task.user)
+
+    def _may_be_over(self) -> None:
+        """Nobody may run ahead of the clock once all is done: the run ends with this event."""
+        if self.idle() and self.clock.now >= self.duration_s:
+            self.clock.limit_s = -1.0
 
     def _guard_against_standstill(self, next_s: float) -> None:
         """Users who are answered at once and ask again at once would stop the clock for ever."""

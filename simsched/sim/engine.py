@@ -15,6 +15,7 @@ from simsched.sim.clients import Clients
 from simsched.sim.clock import Clock
 from simsched.sim.host import Host
 from simsched.sim.machine import Machine
+from simsched.sim.network import Network, NetworkClients
 from simsched.sim.observer import Observer, Observers
 from simsched.sim.resources import Resource
 
@@ -40,18 +41,26 @@ class Simulation:
         replication: int = 0,
         observers: Sequence[Observer] = (),
     ) -> None:
-        from simsched.schedulers import build
+        from simsched.schedulers import build, needs_network
 
         self.scenario = scenario
         self.spec = spec
+        cpu_factor: float = getattr(spec, "cpu_factor", 1.0)
+        if cpu_factor != 1.0:
+            trace = trace.slowed(cpu_factor)
         self.trace = trace
         self.watching = tuple(observers)
-        self.ledger = Ledger(scenario.duration_s)
+        self.ledger = Ledger(scenario.duration_s, spec.kind, scenario.host.slice_s)
         # The ledger goes last: it moves a task's books on, and the others see them as they were.
         self.observers = Observers([*observers, self.ledger])
         self.clock = Clock()
         self.host = Host(self.clock, scenario.host, self.observers)
-        self.clients = Clients(self.clock, self.observers, trace, scenario.duration_s)
+        self.clients: Clients
+        self.network: Network | None = None  # if connections are modelled
+        if scenario.connections is not None or needs_network(spec):
+            self._connect()
+        else:
+            self.clients = Clients(self.clock, self.observers, trace, scenario.duration_s)
         resources = {
             name: Resource(self.clock, self.observers, name, capacity)
             for name, capacity in self._capacities().items()
@@ -64,12 +73,29 @@ class Simulation:
             self.clients,
             scenario.seed,
             replication,
+            self.network,
         )
         for observer in self.watching:
             attach = getattr(observer, "attach", None)
             if attach is not None:
                 attach(self)
         self.scheduler: Scheduler = build(self.machine, spec)
+
+    def _connect(self) -> None:
+        """Put a network between the clients and the scheduler."""
+        trace, scenario = self.trace, self.scenario
+        self.clients = clients = NetworkClients(
+            self.clock, self.observers, trace, scenario.duration_s
+        )
+        self.network = Network(
+            self.clock,
+            self.observers,
+            clients,
+            scenario.host,
+            scenario.connections,
+            self.spec.listen,
+            getattr(trace, "users", None),
+        )
 
     def _capacities(self) -> dict[str, int]:
         capacities = {name: r.capacity for name, r in self.scenario.resources.items()}
@@ -91,7 +117,9 @@ class Simulation:
     def _run(self) -> RunRecord:
         clock, clients = self.clock, self.clients
         self.scheduler.start()
-        clients.start(self.scheduler)
+        if self.network is not None:
+            self.network.start()
+        clients.start(self.network or self.scheduler)
         clock.run_until(self.scenario.duration_s)
         end_s = self.scenario.duration_s
         if not clients.idle():

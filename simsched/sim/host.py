@@ -43,11 +43,13 @@ class Host:
     def __init__(self, clock: Clock, spec: HostSpec, observers: Observers) -> None:
         self.clock = clock
         self.observers = observers
+        self.on_core, self.off_core = observers.on_core, observers.off_core
         self.cores = [Core(i) for i in range(spec.cores)]
         self.slice_s = spec.slice_s
         self.tick_s = 1.0 / spec.os.hz if spec.os.hz else 0.0
         self.switch_s = spec.os.switch_cost_s
         self.wakeup_s = spec.os.wakeup_latency_s
+        self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
         self.granularity_s = spec.os.wakeup_granularity_s
         self.idle: set[int] = set(range(spec.cores))
@@ -60,8 +62,8 @@ class Host:
 
     # -- becoming runnable and leaving -------------------------------------------------------
 
-    def wake(self, thread: OsThread) -> None:
-        """A sleeping thread becomes runnable."""
+    def wake(self, thread: OsThread, latency_s: float | None = None) -> None:
+        """A sleeping thread becomes runnable; ``latency_s`` if it is not the host's usual one."""
         now = self.clock.now
         thread.queued_s = now
         idle = self.idle
@@ -71,7 +73,7 @@ class Host:
             if core is None or core.index not in idle:
                 core = self.cores[min(idle)]
             idle.discard(core.index)
-            self._put(core, thread, self.wakeup_s)
+            self._put(core, thread, self.wakeup_s if latency_s is None else latency_s)
             return
         has_lag = self.preempts_on_wakeup and thread.burst_s < self.slice_s
         thread.burst_s = 0.0
@@ -109,6 +111,10 @@ class Host:
                     queue.remove(thread)
                     self.observers.core_queue(self.clock.now, -1)
         for thread in threads:
+            core, now = thread.core, self.clock.now
+            if core is not None and thread.start_s > max(now, core.on_s):
+                # What the kernel does was booked when it began, and is not brought to its end.
+                self.observers.overhead(now, max(now, core.on_s) - thread.start_s)
             self.leave(thread)
 
     def _settled(self, call: Call) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from simsched.sim.gil_thread import GilThread
 from simsched.workload.streams import stream
 
 if TYPE_CHECKING:
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
 
     from simsched.sim.clients import Clients
     from simsched.sim.clock import Clock
+    from simsched.sim.gil import Gil
     from simsched.sim.host import Host
+    from simsched.sim.network import Network
     from simsched.sim.observer import Observers
+    from simsched.sim.os_thread import OsThread
     from simsched.sim.resources import Resource
 
 
@@ -28,12 +32,23 @@ class Machine:
     clients: Clients
     seed: int
     replication: int
+    network: Network | None = None  # if connections are modelled
+    process: int = 0  # which of the server's processes it is the machine of
+    prefix: str = ""  # of the names of its threads, where there are several processes
+    gil: Gil | None = None  # of this process, if its runtime has one
+    pools: dict[str, int] = field(default_factory=dict)  # capacity of a scheduler's own pools
 
     @property
     def cores(self) -> int:
         """Number of cores of the host."""
         return len(self.host.cores)
 
+    def thread(self, name: str) -> OsThread:
+        """A new, sleeping thread of this process, subject to its interpreter lock if it has one."""
+        if self.gil is None:
+            return self.host.thread(self.prefix + name)
+        return GilThread(self.host, self.prefix + name, self.gil)
+
     def stream(self, purpose: str) -> np.random.Generator:
         """A random stream of the scheduler's own; the workload's draws are not affected by it."""
-        return stream(self.seed, self.replication, f"scheduler:{purpose}")
+        return stream(self.seed, self.replication, f"scheduler:{self.prefix}{purpose}")

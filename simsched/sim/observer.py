@@ -12,6 +12,7 @@ from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from simsched.sim.network import Connection
     from simsched.sim.os_thread import OsThread
     from simsched.sim.task import Task
 
@@ -55,11 +56,50 @@ class Observer:
     def dequeued(self, now: float, task: Task, queue: str) -> None:
         """The task was taken from the head of that queue."""
 
+    def forked(self, now: float, task: Task, branch: Task) -> None:
+        """A ``parallel`` step of ``task`` has made ``branch``, which is queued to be run."""
+
+    def joined(self, now: float, branch: Task) -> None:
+        """A branch has ended (or has noticed that it was cancelled) and let go of all."""
+
+    def blamed(
+        self, now: float, cause: str, victim: int, culprit: int, step: str, seconds: float
+    ) -> None:
+        """A request of class ``victim`` waited ``seconds`` because of one of class ``culprit``.
+
+        ``cause`` is what it waited for, such as "gil"; ``step`` names what the culprit did
+        meanwhile. Class -1 is the runtime itself.
+        """
+
+    def moved(self, now: float, task: Task, place: str) -> None:
+        """The task is about to queue for the threads of an executor, such as "pool:anyio".
+
+        With "" it goes back to the workers of the scheduler itself. Told before it is queued.
+        """
+
+    def asked(self, now: float, task: Task, name: str) -> None:
+        """The task is about to wait for a permit of a resource."""
+
+    def took(self, now: float, task: Task, name: str) -> None:
+        """The task has got a permit of a resource."""
+
+    def gave(self, now: float, task: Task, name: str) -> None:
+        """The task has given a permit back."""
+
     def step_started(self, now: float, task: Task) -> None:
         """The task begins the step ``task.pc``."""
 
     def step_ended(self, now: float, task: Task) -> None:
         """The task has completed the step ``task.pc``."""
+
+    def connection(self, now: float, connection: Connection, event: str) -> None:
+        """What becomes of a connection at the server, if connections are modelled.
+
+        It is "queued" for being accepted, "accepted" by ``connection.process``, and "closed".
+        """
+
+    def served(self, now: float, task: Task, change: int) -> None:
+        """A process reads a request off its connection (+1), or is rid of it (-1)."""
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         """A thread gets a core (``now`` may lie ahead by a wake-up latency)."""

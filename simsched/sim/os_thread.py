@@ -7,7 +7,7 @@ and the rules by which it gets a core are the host's (:mod:`simsched.sim.host`).
 from __future__ import annotations
 
 from heapq import heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simpy.events import Event
 
@@ -15,6 +15,7 @@ from simsched.sim.clock import Call, Moment
 
 if TYPE_CHECKING:
     from simsched.sim.host import Host
+    from simsched.sim.task import Task
 
 # The kernel counts whole nanoseconds; less than one left of a burst is rounding. Without this, a
 # burst of exactly n slices may be stopped 1e-18 s before its end, and wait a whole round.
@@ -44,8 +45,9 @@ class OsThread:
     """
 
     __slots__ = (
-        "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "host", "last_core",
-        "left_s", "name", "queued_s", "rank", "start_s", "unrun_s", "waited_s",
+        "blames", "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "gil_s",
+        "host", "last_core", "left_s", "name", "queued_s", "rank", "start_s", "task", "unrun_s",
+        "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
@@ -63,6 +65,9 @@ class OsThread:
         self.burst_s = 0.0  # CPU used since the last wake-up
         self.waited_s = 0.0
         self.cost_s = 0.0
+        self.gil_s = 0.0  # time it waited for the interpreter lock, if there is one
+        self.blames: dict[tuple[int, str], float] = {}  # ... by class and step of who had it
+        self.task: Task | None = None  # the one that it works for, as far as its owner says
         self.cut_asked = False
         self.unrun_s = 0.0  # what a cut left undone
 
@@ -92,6 +97,10 @@ class OsThread:
         heappush(heap, (end_s, rank, next(clock.sequence), event))
         return event
 
+    def run_native(self, demand_s: float, rank: int = 0) -> Event | None:
+        """As ``run``, for code that needs no interpreter lock and lets others have it."""
+        return self.run(demand_s, rank)
+
     def wake_with(self, event: Event, demand_s: float = 0.0, rank: int = 0) -> None:
         """Wake a sleeping thread whose owner waits on ``event``.
 
@@ -103,8 +112,11 @@ class OsThread:
         self.left_s = demand_s
         self.host.wake(self)
 
-    def so_far(self, now: float) -> tuple[float, float]:
-        """Costs and waits of the present run until now; its end will tell only what follows."""
+    def so_far(self, now: float) -> tuple[float, float, float]:
+        """Costs, waits for a core and waits for the interpreter lock of the present run until now.
+
+        Its end will tell only what follows.
+        """
         cost_s, waited_s = self.cost_s, self.waited_s
         self.cost_s = self.waited_s = 0.0
         if self.core is None:
@@ -112,7 +124,7 @@ class OsThread:
             self.queued_s = now
         else:  # a switch or a wake-up may be under way
             self.cost_s = min(cost_s, max(0.0, self.start_s - now))
-        return cost_s - self.cost_s, waited_s
+        return cost_s - self.cost_s, waited_s, 0.0
 
     def sleep(self) -> None:
         """Leave the core. The owner then waits for whatever will wake it."""
@@ -132,18 +144,21 @@ class OsThread:
             return False
         if host.woken or host.rotating:
             return False
-        observers = host.observers
-        observers.off_core(clock.now, core.index, self)
+        off_core, on_core = host.off_core, host.on_core
+        off_core(clock.now, core.index, self)
         clock.now = core.on_s = self.start_s = self.end_s = back_s
         core.slice_end_s = back_s + host.slice_s
         self.queued_s = until_s
         self.cost_s = host.wakeup_s
         self.waited_s = self.burst_s = 0.0
-        observers.on_core(back_s, core.index, self)
+        on_core(back_s, core.index, self)
         return True
 
-    def cut(self) -> None:
-        """End the current run now, or once the thread has a core; ``unrun_s`` tells the rest."""
+    def cut(self, order: int | None = None) -> None:
+        """End the current run now, or once the thread has a core; ``unrun_s`` tells the rest.
+
+        ``order`` is its place among the events of that instant, if it is not the rank of the run.
+        """
         if self.event is None:
             return
         if self.core is None:
@@ -151,8 +166,25 @@ class OsThread:
             return
         host = self.host
         now = host.clock.now
-        if self.end_s <= now + NANOSECOND_S:
-            return  # the run ends at this very instant anyway
+        if self.end_s <= max(now, self.start_s) + NANOSECOND_S:
+            return  # the run ends at this very instant anyway, or is cut already
         self.unrun_s = self.end_s - max(now, self.start_s)
-        self.event = host.clock.move(self.event, max(now, self.start_s), self.rank)
+        at_s = max(now, self.start_s)
+        self.event = host.clock.move(self.event, at_s, self.rank if order is None else order)
         self.end_s = max(now, self.start_s)
+
+    # -- for threads that take more than a burst (:mod:`simsched.sim.gil_thread`) ------------
+
+    def spend(self, cost_s: float) -> None:
+        """From now on, the kernel uses its core for so long; nothing interrupts that."""
+        now = self.clock.now
+        self.cost_s += cost_s
+        self.start_s = now + cost_s
+        self.host.observers.overhead(now, cost_s)
+
+    def end_at(self, end_s: float, callbacks: list[Any]) -> None:
+        """It keeps its core until ``end_s``, if the host lets it; then these are called."""
+        self.end_s = end_s
+        self.event = event = Moment(self.clock)
+        event.callbacks = callbacks
+        heappush(self.clock.heap, (end_s, self.rank, next(self.clock.sequence), event))

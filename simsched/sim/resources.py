@@ -40,7 +40,9 @@ class Resource:
             task.held.append(self)
             self._observers.resource(now, self.name, 1)
             self._observers.resource_waited(now, self.name, 0.0)
+            self._observers.took(now, task, self.name)
             return True
+        self._observers.asked(now, task, self.name)
         self.waiting.append(task)
         self._since[task] = now
         return False
@@ -49,10 +51,12 @@ class Resource:
         """Give the permit back; returns the task that it passes to, if any waits."""
         task.held.remove(self)
         now = self._clock.now
+        self._observers.gave(now, task, self.name)
         if self.waiting:
             heir = self.waiting.popleft()
             heir.held.append(self)
             self._observers.resource_waited(now, self.name, now - self._since.pop(heir))
+            self._observers.took(now, heir, self.name)
             return heir
         self.free += 1
         self._observers.resource(now, self.name, -1)

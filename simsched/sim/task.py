@@ -12,24 +12,32 @@ if TYPE_CHECKING:
     from simpy.events import Event
 
     from simsched.sim.clock import Call
+    from simsched.sim.network import Connection
     from simsched.sim.os_thread import OsThread
     from simsched.sim.resources import Resource
     from simsched.workload.program import Op, Program
 
 # Where a task spends its time, in the order of ``record.PARTS``.
-ADMISSION, RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD = range(9)
-N_PARTS = 9
+ADMISSION, RUN_QUEUE, CPU, IO, BLOCKING, RESOURCE, LOCK, GIL, OVERHEAD, JOIN = range(10)
+N_PARTS = 10
 
 # How a request ends: values of ``RunRecord.outcome``.
 UNFINISHED, COMPLETED, REJECTED, TIMED_OUT, FAILED = range(5)
 
-# What else than a part can be in ``Task.marks``: the end, and two corrections of the present part.
+# What else than a part can be in ``Task.marks``: the end, and corrections of the present part.
 ENDED = N_PARTS  # its time is when the attempt ended
-COST, NO_CORE = ENDED + 1, ENDED + 2  # seconds of it that are overhead, or a wait for a core
+# Seconds of it that are overhead, or a wait for a core, or for the interpreter lock.
+COST, NO_CORE, NO_GIL = ENDED + 1, ENDED + 2, ENDED + 3
+# Notes, which move no time: seconds of it that the client waited before it sent the request again;
+# the steps that came before the diary; the place where the task goes on; and from `PERMITS` on
+# three for each resource: when a permit was asked for in vain, taken, and given back.
+BACK_OFF, STEPS, MOVED, PERMITS = ENDED + 4, ENDED + 5, ENDED + 6, ENDED + 7
+
+NO_BRANCHES: list[Task] = []  # shared by all tasks that have none, and never added to
 
 
 class Task:
-    """One attempt of one request.
+    """One attempt of one request, or one branch of a ``parallel`` step of it.
 
     ``marks`` is its diary, kept by the ledger: a flat list of part, time, part, time, ..., each
     pair saying since when the task has been in which part of the breakdown. Writing is all that
@@ -39,9 +47,9 @@ class Task:
     """
 
     __slots__ = (
-        "attempt", "cancelled", "class_id", "deadline", "demands", "held", "index", "left_s",
-        "marks", "ops", "over", "pc", "pins", "program", "stage", "thread", "user", "wait", "wake",
-        "worker",
+        "attempt", "branches", "cancelled", "class_id", "connection", "deadline", "demands", "held",
+        "index", "left_s", "marks", "ops", "over", "parent", "pc", "pins", "process", "program",
+        "stage", "thread", "user", "wait", "wake", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +76,25 @@ class Task:
         self.wake: Event | None = None  # what a thread that carries the task sleeps on
         self.worker: object = None
         self.thread: OsThread | None = None  # the one that ran its code last
+        self.process = 0  # index of the process that has it
+        self.connection: Connection | None = None  # the one it came on, if those are modelled
+        self.parent: Task | None = None  # whose branch this is, of a ``parallel`` step
+        self.branches: list[Task] = NO_BRANCHES  # its own ones that have not ended yet
+
+    @classmethod
+    def branch(cls, parent: Task, ops: tuple[Op, ...], now: float) -> Task:
+        """One branch of the ``parallel`` step at which ``parent`` stands.
+
+        It has steps, permits and a diary of its own, and draws from the demands of its request.
+        """
+        task = cls(parent.index, parent.class_id, parent.program, parent.demands, now)
+        task.ops = ops
+        task.marks = [RUN_QUEUE, now]
+        task.attempt = parent.attempt
+        task.user = parent.user
+        task.process = parent.process
+        task.parent = parent
+        return task
 
     @property
     def phase(self) -> int:

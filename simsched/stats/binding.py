@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from simsched.observe.record import RunRecord
-from simsched.stats.window import Window, arrived_in, departure_s, time_mean, waiting_s
+from simsched.stats.window import Window, arrived_in, columns, departure_s, time_mean, waiting_s
 from simsched.stats.wording import duration, number, percent
 
 SHORT: Final = 0.7
@@ -19,9 +19,14 @@ TIE: Final = 0.05
 """Difference of utilisations that does not tell which of two is the cause."""
 LOCK: Final = "lock:"
 """What the names of locks begin with among the resources."""
+POOL: Final = "pool:"
+"""What the names of executors' threads begin with among them."""
+NOTABLE: Final = 0.2
+"""Share of the time in the system from which waiting is told of, though nothing is short."""
 
 NOUNS: Final = {
     "thread_pool": "threads",
+    "gthread": "threads",
     "event_loop": "the loop",
     "goroutine": "Ps",
     "virtual_thread": "carriers",
@@ -34,9 +39,16 @@ STATES: Final = {
     "blocking": "in blocking calls",
     "resource": "waiting for a resource",
     "lock": "waiting for a lock",
-    "gil": "waiting for the GIL",
+    "gil": "waiting for the interpreter lock",
     "overhead": "on the runtime's own work",
 }
+WAITS: Final = {
+    "to be executed": ("admission", "run_queue"),
+    "for a resource": ("resource",),
+    "for a lock": ("lock",),
+    "for the interpreter lock": ("gil",),
+}
+"""What requests wait for, and in which parts of the breakdown."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +68,8 @@ def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
         cores: cores of the host.
         cut_s: end of the warm-up.
     """
-    candidates = [*_resources(records), *_workers(records, kind, cores, cut_s)]
-    if kind != "event_loop":
-        candidates.append(_cores(records, cores, cut_s))
+    workers = _workers(records, kind, cores, cut_s)
+    candidates = [*_resources(records), *workers, _cores(records, cores, cut_s)]
     highest = max(candidate.utilization for candidate in candidates)
     close = [c for c in candidates if c.utilization >= highest - TIE]
     found = min(close, key=lambda c: (c.rank, -c.utilization))
@@ -68,7 +79,24 @@ def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
     if at_times is not None:
         return at_times
     busiest = max(candidates, key=lambda c: c.utilization)
-    return f"nothing is short: {busiest.sentence}"
+    return f"nothing is short: {busiest.sentence}{_yet(records, cut_s)}"
+
+
+def _yet(records: Sequence[RunRecord], cut_s: float) -> str:
+    """What requests wait for most, where that is much of their time."""
+    stayed, waited = 0.0, np.zeros(len(WAITS))
+    for record in records:
+        inside = arrived_in(record, Window(cut_s, record.duration_s))
+        stayed += float((departure_s(record) - record.arrival_s)[inside].sum())
+        spent = record.parts_s[inside].sum(axis=0)
+        if len(record.join_parts_s):
+            spent += record.join_parts_s[inside].sum(axis=0)
+        waited += [float(spent[columns(parts)].sum()) for parts in WAITS.values()]
+    most = int(np.argmax(waited))
+    if stayed == 0 or waited[most] < NOTABLE * stayed:
+        return ""
+    share = percent(waited[most] / stayed)
+    return f"; yet {share} of the requests' time is waiting {tuple(WAITS)[most]}"
 
 
 def _bursts(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> str | None:
@@ -83,10 +111,12 @@ def _bursts(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
     limit, noun = records[0].worker_limit, NOUNS.get(kind, "workers")
     found = [(_full_share(records, "busy_cores", cores, cut_s), "the cores are all busy")]
     if limit and kind == "event_loop":
-        found = [(_full_share(records, "busy_workers", 1, cut_s), "the loop never rests")]
+        text = "the loop never rests" if limit == 1 else f"none of the {limit} loops rests"
+        found = [(_full_share(records, "busy_workers", limit, cut_s), text)]
     elif limit:
         share = _full_share(records, "busy_workers", limit, cut_s)
-        found.append((share, f"all {limit} {noun} are taken"))
+        taken = f"all {limit} {noun} are taken"
+        found.append((share, taken if limit > 1 else f"the only {noun.removesuffix('s')} is taken"))
     share, text = max(found, key=lambda item: item[0])
     return f"short in bursts: {text} {percent(share)} of the time" if share >= 0.02 else None
 
@@ -122,9 +152,11 @@ def _workers(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) 
     busy = _mean(records, "busy_workers", cut_s)
     share = busy / limit
     if kind == "event_loop":
-        return [
-            _Candidate(share, 1, f"the loop is busy {percent(share)} of the time{_on(records)}")
-        ]
+        # One loop is all that its process has; of several, the cores may be what they lack.
+        text = f"the loop is busy {percent(share)} of the time"
+        if limit > 1:
+            text = f"the loops are busy {percent(share)} of the time ({number(busy)} of {limit})"
+        return [_Candidate(share, 2 if 1 < limit >= cores else 0, text + _on(records))]
     noun = NOUNS.get(kind, "workers")
     text = f"{number(busy)} of {limit} {noun} are taken on average ({percent(share)})"
     # Fewer workers than cores: they are the cause, where both are as busy as they can be.
@@ -159,6 +191,10 @@ def _resources(records: Sequence[RunRecord]) -> list[_Candidate]:
             text += f": requests wait {duration(wait)} for it"
         else:
             text = f"{name}: {number(share * capacity)} of {capacity} are taken on average "
-            text += f"({percent(share)}): requests wait {duration(wait)} for one"
+            if name.startswith(POOL):
+                text = f"{number(share * capacity)} of {capacity} threads of "
+                text += f"{name.removeprefix(POOL)} are taken on average "
+            text += f"({percent(share)}), and requests "
+            text += f"wait {duration(wait)} for one" if wait > 0 else "never wait for one"
         found.append(_Candidate(share, 0, text))
     return found

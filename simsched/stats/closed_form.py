@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simsched.stats import theory
+from simsched.stats.assumptions import assumptions_hold
 from simsched.stats.demand import Demand, shares, split, what
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def closed_form(scenario: Scenario, spec: SchedulerSpec) -> TheoryLine | None:
     carriers, the threads of a pool, one resource), everything else pure delay. Unstable queues
     have no mean and get None.
     """
-    if scenario.study != "steady" or scenario.arrivals.kind not in ("poisson", "closed"):
-        return None
-    if any(c.timeout_s is not None or c.retries is not None for c in scenario.classes):
+    if not assumptions_hold(scenario, spec):
         return None
     line = (
         _delays_in_a_pool(scenario, spec)
@@ -174,8 +173,11 @@ def _pool(spec: ThreadPoolSpec) -> tuple[int, int | None] | None:
     """(threads, places in all or None for unlimited) of a pool that acts as a plain c-server queue.
 
     A JDK pool with a bounded queue grows beyond its core size only when the queue is full, and
-    some handlers neither queue nor drop the newcomer: those are other queues.
+    some handlers neither queue nor drop the newcomer: those are other queues. So is a pool whose
+    threads share an interpreter lock, or one that has still to start its threads.
     """
+    if spec.policy == "python":
+        return None
     if spec.policy == "tomcat":
         threads, queue = spec.max_threads, spec.max_queue_size
     elif spec.work_queue == "unbounded":

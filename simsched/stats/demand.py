@@ -75,7 +75,7 @@ def split(
     Returns:
         The demand, or None where a step is of another kind or its mean is not known.
     """
-    from simsched.scenario import LockStep, UseStep
+    from simsched.scenario import BlockingStep, CpuStep, IoStep, SleepStep
 
     delay_s = 0.0
     visits = []
@@ -85,7 +85,11 @@ def split(
             group = list(run)
             if not holds and any(what(step) not in delayed for step in group):
                 return None
-            dists = tuple(s.demand for s in group if not isinstance(s, UseStep | LockStep))
+            dists = tuple(
+                s.demand
+                for s in group
+                if isinstance(s, CpuStep | IoStep | SleepStep | BlockingStep)
+            )
             if holds:
                 demands.append(dists)
                 continue
@@ -98,5 +102,5 @@ def split(
 
 
 def what(step: Step) -> str:
-    """The key a step has in TOML: cpu, io, sleep, blocking, use, lock."""
+    """The key a step has in TOML: cpu, io, sleep, blocking, use, lock, ..."""
     return type(step).__name__.removesuffix("Step").lower()

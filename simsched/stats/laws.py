@@ -187,7 +187,8 @@ def utilization_law(records: Sequence[RunRecord], cut_s: float) -> dict[str, Any
     """Utilisation law U = X S: the cores are busy for what the requests demand, and no more.
 
     Exactly, over the whole run: core seconds busy (`busy_core_s`, measured at the cores) = CPU
-    parts of all requests + overhead + CPU of requests that had already timed out (`work_core_s`).
+    parts of all requests and of their branches + overhead + CPU of requests that had already timed
+    out (`work_core_s`).
     Statistically, over the window: mean busy cores without overhead against the rate of departures
     times the mean CPU demand of those that left (Denning & Buzen 1978).
     """
@@ -197,6 +198,7 @@ def utilization_law(records: Sequence[RunRecord], cut_s: float) -> dict[str, Any
         float(record.parts_s[:, CPU].sum())
         + record.totals.get("overhead_core_s", 0.0)
         + record.totals.get("late_cpu_s", 0.0)
+        + record.totals.get("branch_cpu_s", 0.0)
         for record in measured
     ]
     difference = max((abs(a - b) for a, b in zip(busy, work, strict=True)), default=0.0)
@@ -223,13 +225,16 @@ def _utilization_window(records: Sequence[RunRecord], cut_s: float) -> dict[str,
         n = int(left.sum())
         if n == 0 or window.width_s <= 0 or record.totals.get("late_cpu_s", 0.0) > 0:
             continue
-        demand = float(record.parts_s[left, CPU].mean())
+        cpu_s = record.parts_s[:, CPU]
+        if len(record.branch_cpu_s):
+            cpu_s = cpu_s + record.branch_cpu_s
+        demand = float(cpu_s[left].mean())
         rates.append(n / window.width_s)
         demands.append(demand)
         overhead = time_mean(record, "overhead_cores", window)
         differences.append(time_mean(record, "busy_cores", window) - overhead - rates[-1] * demand)
         # Requests on the cores at an edge of the window are counted on one side only.
-        longest = float(record.parts_s[left, CPU].max())
+        longest = float(cpu_s[left].max())
         running = float(record.series["busy_cores"].max())
         edge = max(edge, running * longest / window.width_s)
     return {

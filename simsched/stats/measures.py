@@ -23,13 +23,13 @@ from simsched.observe.record import (
 from simsched.stats.estimates import Estimate, mean_estimate, rate_estimate, ratio_estimate
 from simsched.stats.quantiles import LADDER, Sample
 from simsched.stats.window import (
-    QUEUEING_PARTS,
+    ROUNDING_S,
     BoolArray,
     Window,
     arrived_in,
-    columns,
     completed_in,
     departure_s,
+    queueing_s,
     time_mean,
 )
 
@@ -75,8 +75,7 @@ class Measures:
     @cached_property
     def queueing(self) -> Sample:
         """Queueing delay (admission, run queue, GIL) of completed requests."""
-        cols = columns(QUEUEING_PARTS)
-        return self._sample([r.parts_s[:, cols].sum(axis=1) for r in self.records], self.inside)
+        return self._sample([queueing_s(record) for record in self.records], self.inside)
 
     def _sample(self, values: Sequence[FloatArray], masks: Sequence[BoolArray]) -> Sample:
         done, open_ended = [], []
@@ -111,6 +110,8 @@ class Measures:
             done = mask & (record.outcome == COMPLETED)
             if done.any():
                 means[i] = record.parts_s[done].mean(axis=0)
+        # A part that is nothing may be the difference of two equal sums: a rounding error.
+        means[np.abs(means) < ROUNDING_S] = 0.0
         return {part: mean_estimate(means[:, k], self.latency.what) for k, part in enumerate(PARTS)}
 
     def series_means(self, name: str) -> FloatArray:

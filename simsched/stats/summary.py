@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simsched.observe.record import RunRecord
 from simsched.stats import laws, slo
 from simsched.stats.binding import binding
+from simsched.stats.blame import blame, longest_stall
 from simsched.stats.charts import chart_series
 from simsched.stats.closed_form import TheoryLine, closed_form
 from simsched.stats.estimates import Estimate
@@ -15,13 +16,20 @@ from simsched.stats.measures import Measures
 from simsched.stats.quantiles import LADDER
 from simsched.stats.verdict import Verdict, decide
 from simsched.stats.warmup import Warmup, find_warmup
-from simsched.stats.wording import percent, size
+from simsched.stats.wording import number, percent, size
 
 if TYPE_CHECKING:
     from simsched.scenario import Scenario, SchedulerSpec
 
 FEW_REPLICATIONS: Final = 5
 """Fewer replications than this leave the interval to chance."""
+INCIDENTS: Final = {
+    "workers_killed": "times a worker was silent for too long and was killed, with its request",
+    "connections_refused": "connections were refused, because the accept queue was full",
+    "connections_timed_out": "connections were given up, because the accept queue stayed full",
+    "syn_retries": "times a client found the accept queue full and tried again after 1 s or more",
+}
+"""Counters of what no percentile shows, and what they count."""
 
 
 def summarise(
@@ -67,7 +75,9 @@ def summarise(
         "queueing_delay_s": _dicts(measures.queueing.ladder()),
         "breakdown_s": _dicts(measures.breakdown()),
         "utilization": _dicts(measures.utilization),
-        "memory_bytes": measures.memory(spec.memory.base_bytes),
+        "memory_bytes": measures.memory(spec.memory.base_bytes * spec.processes),
+        "blame": blame(records, names),
+        "longest_stall": longest_stall(records, names),
         "activity": measures.activity(),
         "resources": measures.resources(),
         "self_check": check,
@@ -138,6 +148,12 @@ def warnings(
         found.append(f"self-check failed: {', '.join(broken)}; do not use these numbers")
     if warmup.reason is not None:
         found.append(warmup.reason)
+    happened = measures.activity()
+    found += [
+        f"{number(happened[name])} {text} (per replication)"
+        for name, text in INCIDENTS.items()
+        if happened.get(name, 0.0) > 0
+    ]
     replications = len(measures.records)
     if replications == 1:
         found.append("one replication: no confidence intervals")

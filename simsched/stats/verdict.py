@@ -13,7 +13,14 @@ from typing import Final, Literal
 
 import numpy as np
 
-from simsched.observe.record import REJECTED, TIMED_OUT, UNFINISHED, FloatArray, RunRecord
+from simsched.observe.record import (
+    FAILED,
+    REJECTED,
+    TIMED_OUT,
+    UNFINISHED,
+    FloatArray,
+    RunRecord,
+)
 from simsched.stats.estimates import ratio_estimate, t_tail
 from simsched.stats.warmup import Warmup
 from simsched.stats.window import Window, arrived_in, departure_s, number_waiting, waiting_s
@@ -38,6 +45,13 @@ FEW: Final = 4
 """Replications from which a test over replications has any power."""
 ALPHA_BLOCKS: Final = 0.005
 ALPHA_REPLICATIONS: Final = 0.01
+
+TURNED_AWAY: Final = {
+    REJECTED: "are rejected",
+    TIMED_OUT: "are given up after waiting (timeout)",
+    FAILED: "fail to get a connection, or after waiting",
+}
+"""Outcomes of requests that the system had no room for, and what is said of them."""
 
 CHANGING: Final = frozenset({"ramp", "steps"})
 """Arrival kinds whose rate changes by design."""
@@ -102,24 +116,27 @@ def _shedding(records: Sequence[RunRecord], window: Window) -> Verdict | None:
     edges = np.linspace(window.start_s, window.end_s, BLOCKS + 1)
     lost_blocks = np.zeros(BLOCKS)
     seen_blocks = np.zeros(BLOCKS)
-    lost, seen, rejected = [], [], 0
+    lost, seen = [], []
+    how = dict.fromkeys(TURNED_AWAY, 0)
     for record in records:
         inside = arrived_in(record, window)
         # A timeout shorter than the work itself is no overload: it would fire on an idle machine.
+        # Nor is a failure in the middle of the work; one to get a connection at all is.
         stay = departure_s(record) - record.arrival_s
-        gave_up = (record.outcome == TIMED_OUT) & (waiting_s(record) >= 0.5 * stay)
+        unserved = waiting_s(record) >= 0.5 * stay
+        gave_up = np.isin(record.outcome, (TIMED_OUT, FAILED)) & unserved
         turned_away = inside & ((record.outcome == REJECTED) | gave_up)
         lost.append(int(turned_away.sum()))
         seen.append(int(inside.sum()))
-        rejected += int((inside & (record.outcome == REJECTED)).sum())
+        for outcome in how:
+            how[outcome] += int((turned_away & (record.outcome == outcome)).sum())
         lost_blocks += np.histogram(record.arrival_s[turned_away], edges)[0]
         seen_blocks += np.histogram(record.arrival_s[inside], edges)[0]
     share = ratio_estimate(lost, seen)
     low = share.value if share.ci95 is None else share.ci95[0]
     if share.value is None or low is None or low <= SHED_SHARE or sum(lost) < MATERIAL:
         return None
-    how = "rejected" if 2 * rejected >= sum(lost) else "given up after waiting (timeout)"
-    text = f"{percent(share.value)} of requests are {how}"
+    text = f"{percent(share.value)} of requests {TURNED_AWAY[max(how, key=how.__getitem__)]}"
     blocks = lost_blocks > SHED_SHARE * np.maximum(seen_blocks, 1)
     if blocks.sum() >= BLOCKS / 2 or blocks[-2:].all():
         return Verdict("OVERLOADED", f"sheds load: {text}")

@@ -13,9 +13,13 @@ from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, FloatArray, Ru
 BoolArray = npt.NDArray[np.bool_]
 
 SERVICE_PARTS: Final = ("cpu", "io", "blocking", "overhead")
-"""Parts in which a request makes progress; in all others it waits for something to be free."""
+"""Parts in which a request makes progress; in all others it waits for something to be free, except
+for "join", in which it does what its slowest branch does."""
 QUEUEING_PARTS: Final = ("admission", "run_queue", "gil")
 """Parts that make up the queueing delay: waiting for a worker or a core."""
+
+ROUNDING_S: Final = 1e-12
+"""Sums of clock readings that differ by less are equal: a reading at 1000 s is exact to 1e-13 s."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,27 @@ def departure_s(record: RunRecord) -> FloatArray:
 def waiting_s(record: RunRecord) -> FloatArray:
     """How long each request waited for anything (worker, core, permit, lock, GIL), in seconds.
 
-    Time that no part explains counts as waiting.
+    A request that waits for its branches waits for what the slowest of them waits for. Time that no
+    part explains counts as waiting.
     """
     in_system = departure_s(record) - record.arrival_s
     served = record.parts_s[:, columns(SERVICE_PARTS)].sum(axis=1)
-    waited: FloatArray = np.maximum(in_system - served, 0.0)
+    if len(record.join_parts_s):
+        # Branches of branches are not looked into: their join is progress.
+        served += record.join_parts_s[:, columns((*SERVICE_PARTS, "join"))].sum(axis=1)
+    waited: FloatArray = in_system - served
+    waited[waited < ROUNDING_S] = 0.0
     return waited
+
+
+def queueing_s(record: RunRecord) -> FloatArray:
+    """Queueing delay of each request, its own and its slowest branches', in seconds."""
+    cols = columns(QUEUEING_PARTS)
+    queued: FloatArray = record.parts_s[:, cols].sum(axis=1)
+    if len(record.join_parts_s):
+        queued += record.join_parts_s[:, cols].sum(axis=1)
+    queued[queued < ROUNDING_S] = 0.0
+    return queued
 
 
 def number_waiting(record: RunRecord, times_s: FloatArray) -> FloatArray:

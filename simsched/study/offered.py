@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simsched.scenario import OfferedLoad, Trace, offered_load
+from simsched.scenario.steps import operations
 
 if TYPE_CHECKING:
     from simsched.scenario import Scenario
@@ -35,5 +36,5 @@ def offered(scenario: Scenario) -> OfferedLoad:
 def expected_steps(scenario: Scenario, load: OfferedLoad) -> float:
     """About how many steps one scheduler executes in one replication."""
     rate = load.rate_rps if load.rate_rps is not None else load.bound_rps
-    steps = max(len(request.steps) for request in scenario.classes)
+    steps = max(operations(request) for request in scenario.classes)
     return (rate or 0.0) * scenario.duration_s * steps

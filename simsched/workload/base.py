@@ -21,11 +21,15 @@ __all__ = [
     "RetryJitter",
     "TooManyRequests",
     "check_count",
+    "check_demands",
     "choose_classes",
 ]
 
 MAX_REQUESTS = 50_000_000
 """Most requests of one replication; the arrays of so many already take gigabytes."""
+
+MAX_DEMANDS = 400_000_000
+"""Most demands of one replication's requests; they take 8 bytes each."""
 
 CHUNK = 4096
 """Requests drawn together where requests are drawn as they are needed."""
@@ -45,6 +49,19 @@ def check_count(expected: float, what: str) -> None:
         raise TooManyRequests(
             f"{what} would be about {expected:,.0f}, more than the {MAX_REQUESTS:,} a run can hold:"
             " make the duration shorter or the rate lower"
+        )
+
+
+def check_demands(count: float) -> None:
+    """Refuse requests of so many steps that their demands do not fit into memory.
+
+    Raises:
+        TooManyRequests: If `count` is above MAX_DEMANDS.
+    """
+    if not count <= MAX_DEMANDS:
+        raise TooManyRequests(
+            f"the demands of all steps of all requests would be about {count:,.0f}, more than the "
+            f"{MAX_DEMANDS:,} a run can hold: make the duration shorter, or repeat less often"
         )
 
 

@@ -9,13 +9,14 @@ however long the run.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simsched.workload.base import CHUNK, RetryJitter, check_count, choose_classes
 from simsched.workload.offered import Offered, offered_load
-from simsched.workload.program import Program, flatten
+from simsched.workload.program import Program, cpu_slots, flatten
 from simsched.workload.sampling import sample
 from simsched.workload.streams import stream
 
@@ -77,6 +78,7 @@ class ClosedTrace:
         self.seed = seed
         self.replication = replication
         self._base_dir = base_dir
+        self._cpu_factor = 1.0
         self.start_s = self._sample(think, "think:start", users)
         self._jitter = RetryJitter(seed, replication)
         # Requests in flight span about `users` numbers; older chunks are seldom asked for again.
@@ -95,6 +97,13 @@ class ClosedTrace:
             replication=replication,
             base_dir=scenario.base_dir,
         )
+
+    def slowed(self, factor: float) -> ClosedTrace:
+        """The same requests on a runtime that takes `factor` times the CPU for them."""
+        trace = copy(self)
+        trace._cpu_factor = factor
+        trace._chunks = {}
+        return trace
 
     def class_id_of(self, i: int) -> int:
         """Class of request `i`: an index into `programs`."""
@@ -145,6 +154,8 @@ class ClosedTrace:
             for slot, dist in enumerate(program.demands):
                 purpose = f"demand:{program.name}:{slot}:chunk:{k}"
                 matrix[:, slot] = self._sample(dist, purpose, CHUNK)
+            if self._cpu_factor != 1.0:
+                matrix[:, cpu_slots(program.ops)] *= self._cpu_factor
             demands.append(matrix)
         think_s = self._sample(self.think, f"think:chunk:{k}", CHUNK)
         return choose_classes(self.programs, uniform), demands, think_s

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from simsched.workload.program import ACQUIRE, CPU, RELEASE, Program
+from simsched.workload.program import ACQUIRE, FORK, RELEASE, Program, cpu_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from simsched.workload.program import Op
+
     Floats = NDArray[np.float64]
 
-__all__ = ["Offered", "OfferedClass", "holding_slots", "offered_load"]
+__all__ = ["Offered", "OfferedClass", "offered_load"]
 
 
 class OfferedClass(TypedDict):
@@ -28,7 +30,7 @@ class OfferedClass(TypedDict):
     Attributes:
         requests: Number of requests.
         cpu_s: Total seconds of `cpu` steps.
-        busy_s: Total seconds of all steps: the sum of the latencies nobody can beat.
+        busy_s: Total seconds of all steps, of branches the longest: no latency is shorter.
         resources: Total seconds each resource or lock is held, by key.
     """
 
@@ -59,21 +61,6 @@ class Offered(TypedDict):
     classes: dict[str, OfferedClass]
 
 
-def holding_slots(program: Program) -> dict[str, list[int]]:
-    """Which slots pass while each resource or lock is held; a slot twice where it is held twice."""
-    slots: dict[str, list[int]] = {key: [] for key in program.wait_names}
-    held: list[str] = []
-    for op in program.ops:
-        if op.code == ACQUIRE:
-            held.append(op.arg)
-        elif op.code == RELEASE:
-            held.remove(op.arg)
-        else:
-            for key in held:
-                slots[key].append(op.slot)
-    return slots
-
-
 def offered_load(
     programs: Sequence[Program], demands: Sequence[Floats], duration_s: float | None
 ) -> Offered:
@@ -97,13 +84,31 @@ def offered_load(
 
 
 def _class_load(program: Program, matrix: Floats) -> OfferedClass:
-    totals = matrix.sum(axis=0)
-    cpu = [op.slot for op in program.ops if op.code == CPU]
+    held = dict.fromkeys(program.wait_names, 0.0)
+    busy = _length(program.ops, matrix, held)
     return OfferedClass(
         requests=len(matrix),
-        cpu_s=float(totals[cpu].sum()),
-        busy_s=float(totals.sum()),
-        resources={
-            key: float(totals[slots].sum()) for key, slots in holding_slots(program).items()
-        },
+        cpu_s=float(matrix.sum(axis=0)[cpu_slots(program.ops)].sum()),
+        busy_s=float(busy.sum()),
+        resources=held,
     )
+
+
+def _length(ops: Sequence[Op], matrix: Floats, held: dict[str, float]) -> Floats:
+    """Seconds that the operations of each request take; adds what is held to ``held``.
+
+    Branches run at the same time, so the longest one counts.
+    """
+    at: Floats = np.zeros(len(matrix))
+    since: dict[str, Floats] = {}
+    for op in ops:
+        if op.code == ACQUIRE:
+            since[op.arg] = at
+        elif op.code == RELEASE:
+            held[op.arg] += float((at - since[op.arg]).sum())
+        elif op.code == FORK:
+            ends = [_length(branch, matrix, held) for branch in op.branches]
+            at = at + np.maximum.reduce(ends)
+        elif op.slot >= 0:
+            at = at + matrix[:, op.slot]
+    return at

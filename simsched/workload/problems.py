@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import tomli
 
-from simsched.scenario import Closed, Empirical, LockStep, UseStep
+from simsched.scenario import Closed, Empirical
+from simsched.scenario.checks import walk
 from simsched.scenario.document import Document
 from simsched.scenario.errors import ScenarioError
 from simsched.scenario.translate import Complaint
@@ -14,9 +15,9 @@ from simsched.workload.samples import read_samples
 from simsched.workload.tables import TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from simsched.scenario import Dist, Scenario, Step
+    from simsched.scenario import Dist, Scenario
 
     Path = tuple[str | int, ...]
 
@@ -52,19 +53,10 @@ def _text_of(scenario: Scenario) -> str:
 def demand_paths(scenario: Scenario) -> Iterator[tuple[int, Path, Dist]]:
     """Class, path in the scenario and distribution of every demand."""
     for c, request_class in enumerate(scenario.classes):
-        yield from (
-            (c, path, dist)
-            for path, dist in _demands(request_class.steps, ("workload", "requests", c, "steps"))
-        )
-
-
-def _demands(steps: Sequence[Step], path: Path) -> Iterator[tuple[Path, Dist]]:
-    for i, step in enumerate(steps):
-        if isinstance(step, UseStep | LockStep):
-            yield from _demands(step.steps, (*path, i, "steps"))
-        else:
-            key = type(step).model_fields["demand"].alias or "demand"
-            yield (*path, i, key), step.demand
+        for path, step in walk(request_class.steps, ("workload", "requests", c, "steps")):
+            demand = type(step).model_fields.get("demand")
+            if demand is not None:
+                yield c, (*path, demand.alias or "demand"), step.demand
 
 
 def check_samples(scenario: Scenario) -> None:

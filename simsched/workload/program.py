@@ -1,19 +1,32 @@
 """Step programs: what a request of a class does, flattened to a row of operations.
 
 Nested steps (`use` a resource, hold a `lock`) become ACQUIRE ... RELEASE around the steps inside,
-so that an engine walks a request with one index and no recursion.
+and `offload` becomes OFFLOAD ... RETURN, so that an engine walks a request with one index and no
+recursion. Repeated steps are written out. Only `parallel` keeps its shape: a FORK holds the
+operations of its branches.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from simsched.scenario import BlockingStep, CpuStep, IoStep, LockStep, SleepStep, UseStep
+from simsched.scenario import (
+    BlockingStep,
+    CpuStep,
+    IoStep,
+    LockStep,
+    OffloadStep,
+    ParallelStep,
+    RepeatStep,
+    SleepStep,
+    UseStep,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from simsched.scenario import Dist, RequestClass, Retries, Step
 
@@ -21,14 +34,20 @@ __all__ = [
     "ACQUIRE",
     "BLOCKING",
     "CPU",
+    "FORK",
     "IO",
+    "OFFLOAD",
     "OP_NAMES",
     "RELEASE",
+    "RETURN",
     "SLEEP",
     "Op",
     "Program",
+    "every",
     "flatten",
+    "inline",
     "lock_key",
+    "without_offload",
 ]
 
 CPU = 0
@@ -37,8 +56,13 @@ SLEEP = 2
 BLOCKING = 3
 ACQUIRE = 4
 RELEASE = 5
+OFFLOAD = 6
+RETURN = 7
+FORK = 8
 
-OP_NAMES = ("cpu", "io", "sleep", "blocking", "acquire", "release")
+OP_NAMES = (
+    "cpu", "io", "sleep", "blocking", "acquire", "release", "offload", "return", "parallel",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +70,15 @@ class Op:
     """One operation of a program.
 
     Attributes:
-        code: CPU, IO, SLEEP, BLOCKING, ACQUIRE or RELEASE.
+        code: CPU, IO, SLEEP, BLOCKING, ACQUIRE, RELEASE, OFFLOAD, RETURN or FORK.
         slot: Column of the request's demand row that holds the seconds; -1 where there is none.
-        arg: Key of the resource acquired or released ("db", or "lock:NAME"), else "".
+        arg: Key of the resource acquired or released ("db", or "lock:NAME"), or the call that
+            offloads ("to_thread", ...), else "".
         kind: Kind of a blocking call ("socket", "file", "synchronized", "native") or of a lock
-            ("reentrant", "synchronized"), else "".
+            ("reentrant", "synchronized"), "native" for a CPU burst without the interpreter lock,
+            else "".
         name: What a reader calls the step.
+        branches: Operations of each branch of a FORK; their slots are columns of the same row.
     """
 
     code: int
@@ -59,6 +86,7 @@ class Op:
     arg: str = ""
     kind: str = ""
     name: str = ""
+    branches: tuple[tuple[Op, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +115,7 @@ class Program:
     wait_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        keys = dict.fromkeys(op.arg for op in self.ops if op.code == ACQUIRE)
+        keys = dict.fromkeys(op.arg for op in every(self.ops) if op.code == ACQUIRE)
         object.__setattr__(self, "wait_names", tuple(keys))
 
     @property
@@ -96,9 +124,64 @@ class Program:
         return len(self.demands)
 
 
+def cpu_slots(ops: Iterable[Op]) -> list[int]:
+    """The columns of a demand row that are CPU time, those of branches included."""
+    found = []
+    for op in ops:
+        if op.code == CPU:
+            found.append(op.slot)
+        for branch in op.branches:
+            found += cpu_slots(branch)
+    return found
+
+
 def lock_key(name: str) -> str:
     """The resource key of a lock; the prefix keeps a lock and a pool of one name apart."""
     return f"lock:{name}"
+
+
+def every(ops: Iterable[Op]) -> Iterator[Op]:
+    """All operations in the order of the text, those of branches after their FORK."""
+    for op in ops:
+        yield op
+        for branch in op.branches:
+            yield from every(branch)
+
+
+def without_offload(ops: Iterable[Op]) -> tuple[Op, ...]:
+    """The same on a runtime that has no loop to keep free: what is offloaded runs in place."""
+    return tuple(
+        replace(op, branches=tuple(map(without_offload, op.branches))) if op.branches else op
+        for op in ops
+        if op.code not in (OFFLOAD, RETURN)
+    )
+
+
+def threads_inline(ops: Iterable[Op]) -> tuple[Op, ...]:
+    """The same on a loop: what is offloaded is done by one thread, its branches in turn."""
+    flat: list[Op] = []
+    offloaded = False
+    for op in ops:
+        offloaded = op.code == OFFLOAD or (offloaded and op.code != RETURN)
+        if op.code != FORK:
+            flat.append(op)
+        elif offloaded:
+            flat.extend(inline((op,)))
+        else:
+            flat.append(replace(op, branches=tuple(map(threads_inline, op.branches))))
+    return tuple(flat)
+
+
+def inline(ops: Iterable[Op]) -> tuple[Op, ...]:
+    """The same on a plain thread: nothing is offloaded, and branches run one after the other."""
+    flat: list[Op] = []
+    for op in ops:
+        if op.code == FORK:
+            for branch in op.branches:
+                flat.extend(inline(branch))
+        elif op.code not in (OFFLOAD, RETURN):
+            flat.append(op)
+    return tuple(flat)
 
 
 def flatten(request_class: RequestClass) -> Program:
@@ -132,8 +215,10 @@ def _unnamed_counts(steps: Iterable[Step]) -> Counter[int]:
     """How many steps of each code have no name of their own: one "cpu", several "cpu 1", ..."""
     counts: Counter[int] = Counter()
     for step in steps:
-        if isinstance(step, UseStep | LockStep):
+        if isinstance(step, UseStep | LockStep | OffloadStep | RepeatStep):
             counts += _unnamed_counts(step.steps)
+        elif isinstance(step, ParallelStep):
+            counts += _unnamed_counts(chain.from_iterable(step.branches))
         elif not step.name:
             counts[_leaf_code(step)] += 1
     return counts
@@ -153,6 +238,15 @@ class _Flattener:
                 self._hold(step.resource, "", step.name or step.resource, step.steps)
             elif isinstance(step, LockStep):
                 self._hold(lock_key(step.lock), step.kind, step.name or step.lock, step.steps)
+            elif isinstance(step, OffloadStep):
+                name = step.name or step.api
+                self.ops.append(Op(OFFLOAD, arg=step.api, name=name))
+                self.walk(step.steps)
+                self.ops.append(Op(RETURN, arg=step.api, name=name))
+            elif isinstance(step, RepeatStep):
+                self._repeat(step)
+            elif isinstance(step, ParallelStep):
+                self._fork(step)
             else:
                 self._leaf(step)
 
@@ -161,9 +255,26 @@ class _Flattener:
         self.walk(steps)
         self.ops.append(Op(RELEASE, arg=key, kind=kind, name=name))
 
+    def _repeat(self, step: RepeatStep) -> None:
+        seen = self._seen.copy()
+        for _ in range(step.times):
+            self._seen = seen.copy()  # a step has the same name in every round
+            self.walk(step.steps)
+
+    def _fork(self, step: ParallelStep) -> None:
+        outer, branches = self.ops, []
+        for branch in step.branches:
+            self.ops = []
+            self.walk(branch)
+            branches.append(tuple(self.ops))
+        self.ops = outer
+        self.ops.append(Op(FORK, name=step.name or "parallel", branches=tuple(branches)))
+
     def _leaf(self, step: CpuStep | IoStep | SleepStep | BlockingStep) -> None:
         code = _leaf_code(step)
         kind = step.kind if isinstance(step, BlockingStep) else ""
+        if isinstance(step, CpuStep) and step.releases_gil:
+            kind = "native"
         self.ops.append(Op(code, len(self.demands), kind=kind, name=self._name(code, step.name)))
         self.demands.append(step.demand)
 

@@ -8,7 +8,7 @@ added to the scenario changes no draw of the others at the same index.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,17 @@ import numpy as np
 
 from simsched.scenario import Closed, Column, Constant, ConstantRate, Trace
 from simsched.workload.arrivals import draw_arrivals
-from simsched.workload.base import CHUNK, RetryJitter, TooManyRequests, choose_classes
+from simsched.workload.base import (
+    CHUNK,
+    RetryJitter,
+    TooManyRequests,
+    check_demands,
+    choose_classes,
+)
 from simsched.workload.closed import ClosedTrace
 from simsched.workload.offered import Offered, offered_load
 from simsched.workload.problems import check_samples, refuse
-from simsched.workload.program import Program, flatten
+from simsched.workload.program import Program, cpu_slots, flatten
 from simsched.workload.replay import read_trace
 from simsched.workload.sampling import sample
 from simsched.workload.streams import stream
@@ -83,6 +89,15 @@ class RequestTrace:
             self.replication,
         )
 
+    def slowed(self, factor: float) -> RequestTrace:
+        """The same requests on a runtime that takes `factor` times the CPU for them."""
+        demands = []
+        for program, matrix in zip(self.programs, self.demands, strict=True):
+            slower = matrix.copy()
+            slower[:, cpu_slots(program.ops)] *= factor
+            demands.append(slower)
+        return replace(self, demands=tuple(demands))
+
     def __len__(self) -> int:
         return len(self.arrival_s)
 
@@ -118,7 +133,10 @@ class RequestTrace:
         return self._jitter(i, attempt)
 
     def offered_s(self, i: int) -> float:
-        """Seconds request `i` takes when it never waits: the sum of its demands."""
+        """The sum of the demands of request `i`: what it takes if it never waits, in a row.
+
+        Where branches of a ``parallel`` step run at the same time, it takes less.
+        """
         return sum(self.demand_row(i))
 
     def offered(self) -> Offered:
@@ -153,6 +171,11 @@ def draw(scenario: Scenario, replication: int) -> RequestTrace | ClosedTrace:
     if class_id is None:
         rng = stream(scenario.seed, replication, "class")
         class_id = choose_classes(programs, rng.random(len(arrival_s)))
+    counts = np.bincount(class_id, minlength=len(programs)).tolist()
+    try:
+        check_demands(sum(n * p.slots for n, p in zip(counts, programs, strict=True)))
+    except TooManyRequests as error:
+        refuse(scenario, ("workload", "requests"), str(error), cause=error)
     row, demands = _draw_demands(scenario, replication, programs, class_id, columns)
     return RequestTrace(
         programs=programs,

@@ -34,6 +34,16 @@ def test_the_closed_form_is_shown_where_there_is_one(config: Path) -> None:
     assert predictions["tomcat"]["mean_latency_s"] == pytest.approx(0.002 / 0.99)
 
 
+def test_the_total_of_branches_is_shown_as_the_least_that_it_is(config: Path) -> None:
+    """The slowest of three that take 30 ms on average takes 55 ms on average, and not 30."""
+    branch = '[{ io = { dist = "exponential", mean = "30ms" } }]'
+    steps = f'workload.requests.0.steps=[{{ cpu = "1ms" }}, {{ parallel = [{branch}, {branch}] }}]'
+    result = call("check", config, "--set", steps)
+    assert "60.0 ms" in result.stdout
+    assert ">= 31.0 ms" in result.stdout
+    assert ">=" not in call("check", config).stdout
+
+
 def test_what_cannot_keep_up_is_a_warning_not_an_error(config: Path) -> None:
     result = call("check", config, "--set", "workload.arrivals.rate=2000/s")
     assert result.exit_code == 0

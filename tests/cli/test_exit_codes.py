@@ -84,6 +84,7 @@ def test_a_failing_objective_outweighs_an_unproven_one(config: Path) -> None:
         (["check", "missing.toml"], "missing.toml: there is no such file"),
         (["show", "tomkat"], 'did you mean "tomcat"?'),
         (["list", "presents"], "presents"),
+        (["explain", "tomkat"], 'did you mean "tomcat"?'),
         (["schema", "everything"], "everything"),
         (["runn"], "Did you mean 'run'?"),
         (["run", "small.toml", "--sett", "a=1"], "--set"),

@@ -11,7 +11,7 @@ import pytest
 import tomli
 
 from simsched.cli import catalogue, complete, examples
-from simsched.scenario import load_scenario, preset_names
+from simsched.scenario import load_preset, load_scenario, preset_names
 from simsched.scenario.arrivals import ARRIVAL_KINDS
 from simsched.scenario.distributions import FAMILIES
 from simsched.scenario.slo import SLO_KEYS
@@ -53,6 +53,21 @@ def test_sections_can_be_chosen() -> None:
     text = call("list", "presets").stdout
     assert "tomcat" in text
     assert "io_heavy" not in text
+
+
+def test_presets_are_listed_under_their_kind() -> None:
+    lines = call("list", "presets").stdout.splitlines()
+    kinds = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "]
+    assert kinds == [kind for kind in kinds if kind in SCHEDULER_KINDS]
+    assert len(kinds) == len(set(kinds))
+    under = {}
+    for line in lines:
+        if line.strip() in kinds:
+            kind = line.strip()
+        elif line.startswith("    ") and line[4] != " ":
+            under[line.split()[0]] = kind
+    assert under == {name: load_preset(name).scheduler["kind"] for name in preset_names()}
+    assert lines[-1].startswith("simsched explain NAME")
 
 
 def test_lists_fit_the_terminal() -> None:

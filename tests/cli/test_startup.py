@@ -24,7 +24,8 @@ print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["list", "-h"], ["--version"], ["version"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["list", "-h"], ["explain", "-h"], ["--version"], ["version"]],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
@@ -41,7 +42,9 @@ def test_the_module_can_be_run() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["schema", "scenario"], ["show", "go"]])
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["schema", "scenario"], ["show", "go"], ["explain"], ["explain", "go"]]
+)
 def test_a_reader_that_leaves_causes_no_traceback(arguments: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "simsched", *arguments],
@@ -55,7 +58,9 @@ def test_a_reader_that_leaves_causes_no_traceback(arguments: list[str]) -> None:
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize("command", ["", "run", "check", "init", "list", "show", "schema"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "check", "init", "list", "show", "explain", "schema"]
+)
 def test_help_fits_the_terminal_and_has_examples(command: str) -> None:
     arguments = [command] if command else []
     long, short = call(*arguments, "--help"), call(*arguments, "-h")

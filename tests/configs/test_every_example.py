@@ -14,15 +14,24 @@ from .runs import CONFIGS, NAMES, example
 
 EXPECTED = {
     "await_vs_blocking",
+    "blocking_in_async_def",
     "blocking_in_loop",
     "closed_loop",
     "cpu_heavy",
     "db_pool",
+    "fastapi_sync_cliff",
+    "fan_out",
+    "full_backlog",
+    "gil_convoy",
     "io_heavy",
     "mixed",
     "overload",
     "pinning",
+    "sync_worker_killed",
+    "to_thread_against_limiter",
     "trace_replay",
+    "websockets",
+    "wsgi_to_asgi",
 }
 
 # How much of each is run here: enough for every kind of step and outcome to occur.

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from simsched.cli.app import app
+from simsched.explain import explain
 from simsched.scenario import loads_scenario
 
 from .runs import CONFIGS
@@ -86,9 +87,17 @@ def test_the_python_runs(
 
 
 def test_there_are_two_commands_to_start_with() -> None:
-    run, test = COMMANDS
+    run, test = COMMANDS[:2]
     assert run.endswith("simsched run configs/io_heavy.toml")
     assert "-m pytest" in test
+
+
+@pytest.mark.parametrize("command", COMMANDS[2:])
+def test_what_it_offers_to_explain_is_explained(command: str) -> None:
+    _, verb, name, *_ = command.split()
+    assert verb == "explain"
+    page = explain(name)
+    assert page.knobs or page.topic.title
 
 
 def test_every_command_is_listed() -> None:

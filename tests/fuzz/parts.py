@@ -27,6 +27,11 @@ class Chance:
         """Yes, with this probability."""
         return self.rng.random() < probability
 
+    @property
+    def long(self) -> bool:
+        """Whether it goes on for seconds, as connection attempts and arbiters do."""
+        return self.duration_us > 1e6
+
     def us(self, microseconds: float) -> str:
         """A duration as TOML has it; the longest one is the scenario's."""
         self.duration_us = self.duration_us or microseconds
@@ -69,16 +74,25 @@ class Chance:
 
 
 def host(chance: Chance) -> dict[str, Any]:
-    """One to four cores, with or without a tick, slices from tiny to automatic."""
+    """One to four cores, with or without a tick, slices from tiny to automatic; queues of one."""
     rng = chance.rng
     system = {
-        "time_slice": rng.choice(["auto", "auto", "100us", "500us", "3ms"]),
+        # Tiny slices of long bursts would be all that a run consists of.
+        "time_slice": rng.choice(["auto", "3ms", *([] if chance.long else ["100us", "500us"])]),
         "hz": rng.choice([0, 100, 250, 1000]),
         "switch_cost": chance.cost(1.5, 20),
         "wakeup_latency": chance.cost(5, 45),
         "wakeup_preemption": chance.of(0.7),
         "wakeup_granularity": rng.choice(["0s", "100us", "1ms"]),
     }
+    if chance.of(0.3):
+        system |= {
+            "somaxconn": rng.choice([0, 3, 4096]),
+            "tcp_syn_retries": rng.choice([1, 6]),
+            "tcp_syn_linear_timeouts": rng.choice([0, 1, 4]),
+            # Users who do not think would be refused for ever.
+            "tcp_abort_on_overflow": not chance.lossless and chance.of(0.3),
+        }
     return {"cores": rng.choice([1, 1, 2, 3, 4]), "os": system}
 
 
@@ -121,157 +135,12 @@ def arrivals(chance: Chance) -> dict[str, Any]:
     )
 
 
-def classes(chance: Chance, cores: int, pools: list[str]) -> list[dict[str, Any]]:
-    """One to three classes which together load the cores by 10 % to 300 %."""
-    load = chance.rng.choice([0.1, 0.5, 0.9, 1.5, 3.0])
-    cpu_us = load * cores * chance.duration_us / chance.requests
-    names = [f"c{i}" for i in range(chance.rng.randint(1, 3))]
-    return [request_class(chance, name, cores, cpu_us, pools) for name in names]
-
-
-def request_class(
-    chance: Chance, name: str, cores: int, cpu_us: float, pools: list[str]
-) -> dict[str, Any]:
-    """A class with this mean CPU demand. Its first step takes time, so that no loop is endless."""
+def connections(chance: Chance, *, closed: bool) -> dict[str, Any]:
+    """How clients use connections, in a workload that models them."""
     rng = chance.rng
-    n = rng.randint(1, 6)
-    keys = sorted([*(("use", pool) for pool in pools), *(("lock", lock) for lock in LOCKS)])
-    held = [key for key in keys if chance.of(0.3)]
-    # Closed users who do not think send the next request at once: let that be rare enough.
-    shortest_us = chance.duration_us * cores / 500 if chance.lossless else 1.0
-    first = {"cpu": chance.us(max(shortest_us, cpu_us / n))}
-    steps = [first, *(leaf(chance, cpu_us / n) for _ in range(n - 1))]
-    table: dict[str, Any] = {
-        "name": name,
-        "weight": rng.choice([1.0, 5.0]),
-        "memory": chance.size(),
-        "steps": nest(chance, steps, held),
-    }
-    if chance.of(0.4):
-        shortest_us = chance.duration_us / 20 if chance.lossless else 50.0
-        table["timeout"] = chance.us(chance.length_us(shortest_us, chance.duration_us / 2))
-    if chance.of(0.4):
-        table["retries"] = {
-            "max": rng.choice([0, 1, 3]),
-            "backoff": chance.us(rng.choice([0.0, 500.0, 5000.0])),
-            "factor": rng.choice([1.0, 2.0]),
-            "jitter": 0.0 if chance.tidy else rng.choice([0.0, 0.5, 1.0]),
-        }
+    table: dict[str, Any] = {"keep_alive": chance.of(0.8)}
+    if not closed and chance.of(0.5):
+        table["count"] = rng.choice([1, 3, 20])
+    if (closed or "count" in table) and chance.of(0.4):
+        table["connect"] = "start"
     return table
-
-
-def leaf(chance: Chance, cpu_us: float) -> dict[str, Any]:
-    """A step without steps inside."""
-    what = chance.rng.choice(["cpu", "cpu", "io", "sleep", "blocking"])
-    if what == "cpu":
-        return {"cpu": chance.dist(cpu_us)}
-    step = {what: chance.dist(chance.length_us(5, chance.duration_us / 4))}
-    if what == "blocking":
-        step["kind"] = chance.rng.choice(["socket", "file", "synchronized", "native"])
-    return step
-
-
-def nest(chance: Chance, steps: list[Any], held: list[tuple[str, str]]) -> list[Any]:
-    """Put some of the steps inside what is held, always in the same order: no deadlock."""
-    if not held or not steps:
-        return steps
-    (kind, name), rest = held[0], held[1:]
-    a = chance.rng.randrange(len(steps))
-    b = chance.rng.randint(a + 1, len(steps))
-    inner = nest(chance, steps[a:b], rest)
-    holder: dict[str, Any] = {kind: name, "steps": inner}
-    if kind == "lock":
-        holder["kind"] = chance.lock_kinds[name]
-    return [*steps[:a], holder, *steps[b:]]
-
-
-def schedulers(chance: Chance) -> list[dict[str, Any]]:
-    """One to four schedulers with random knobs; closed users without pause lose nothing."""
-    kinds = [tomcat, jdk, event_loop, goroutine, virtual_thread]
-    chosen = chance.rng.sample(kinds, chance.rng.randint(1, 4))
-    memory = {key: chance.size() for key in ("base", "thread", "task", "connection")}
-    return [{"memory": memory, "name": kind.__name__, **kind(chance)} for kind in chosen]
-
-
-def tomcat(chance: Chance) -> dict[str, Any]:
-    """Tomcat's pool."""
-    rng = chance.rng
-    most = rng.choice([1, 2, 3, 8, 200])
-    knobs = {
-        "kind": "thread_pool",
-        "policy": "tomcat",
-        "maxThreads": most,
-        "minSpareThreads": rng.randint(0, min(most, 10)),
-        "threadsMaxIdleTime": rng.choice(["0s", "1ms", "60s"]),
-        "thread_create": chance.cost(80, 1000),
-        "dispatch": chance.cost(5, 50),
-    }
-    if not chance.lossless and chance.of(0.5):
-        knobs["maxQueueSize"] = rng.choice([0, 1, 10])
-    return knobs
-
-
-def jdk(chance: Chance) -> dict[str, Any]:
-    """The JDK's pool, with all its queues and handlers."""
-    rng = chance.rng
-    core = rng.choice([0, 1, 2, 8])
-    keep_alive = rng.choice(["0s", "1ms", "60s"])
-    queue = "unbounded" if chance.lossless else rng.choice(["unbounded", "synchronous", 1, 5])
-    return {
-        "kind": "thread_pool",
-        "policy": "jdk",
-        "corePoolSize": core,
-        "maximumPoolSize": max(1, core) + rng.choice([0, 1, 5]),
-        "workQueue": queue,
-        "keepAliveTime": keep_alive,
-        "allowCoreThreadTimeOut": keep_alive != "0s" and chance.of(0.3),
-        "rejectedExecutionHandler": rng.choice(
-            ["abort", "caller_runs", "discard", "discard_oldest"]
-        ),
-        "thread_create": chance.cost(80, 1000),
-        "dispatch": chance.cost(5, 50),
-    }
-
-
-def event_loop(chance: Chance) -> dict[str, Any]:
-    """One loop."""
-    return {
-        "kind": "event_loop",
-        "timer_resolution": chance.rng.choice(["0s", "1ms", "10ms"]),
-        "iteration": chance.cost(0.8, 10),
-        "handle": chance.cost(1.2, 10),
-        "task_create": chance.cost(4, 40),
-    }
-
-
-def goroutine(chance: Chance) -> dict[str, Any]:
-    """Go, also with more Ps than cores, and with hardly any threads."""
-    rng = chance.rng
-    return {
-        "kind": "goroutine",
-        "GOMAXPROCS": rng.choice(["auto", 1, 2, 4]),
-        "maxThreads": 10_000 if chance.lossless else rng.choice([1, 3, 10_000, 10_000]),
-        "asyncpreempt": chance.of(0.8),
-        "create": chance.cost(1.2, 20),
-        "switch": chance.cost(0.15, 10),
-        "steal": chance.cost(0.5, 10),
-        "thread_create": chance.cost(12, 500),
-    }
-
-
-def virtual_thread(chance: Chance) -> dict[str, Any]:
-    """Virtual threads of any JDK, with and without spare carriers."""
-    rng = chance.rng
-    parallelism = rng.choice([1, 2, 4])
-    return {
-        "kind": "virtual_thread",
-        "jdk": rng.choice([21, 21, 22, 23, 24, 25]),
-        "parallelism": parallelism,
-        "maxPoolSize": parallelism + rng.choice([0, 1, 200]),
-        "minRunnable": rng.randint(1, parallelism),
-        "keepAlive": rng.choice(["0s", "1ms", "30s"]),
-        "create": chance.cost(0.7, 20),
-        "switch": chance.cost(0.7, 10),
-        "steal": chance.cost(0.5, 10),
-        "thread_create": chance.cost(80, 500),
-    }

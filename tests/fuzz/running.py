@@ -61,6 +61,8 @@ def bytes_of(record: RunRecord) -> bytes:
         record.class_id,
         record.attempts,
         record.parts_s,
+        record.join_parts_s,
+        record.branch_cpu_s,
         *(record.series[name] for name in sorted(record.series)),
     )
     rest = (

@@ -17,7 +17,9 @@ from typing import Any
 
 from simsched.scenario import Scenario
 
-from .parts import Chance, arrivals, classes, host, resources, schedulers
+from .parts import Chance, arrivals, connections, host, resources
+from .servers import schedulers
+from .steps import classes
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -30,20 +32,24 @@ def tables_of(seed: int) -> dict[str, Any]:
     chance = Chance(random.Random(seed))
     run = {
         "name": f"fuzz-{seed}",
-        "duration": chance.us(1e3 * chance.rng.choice([20, 50, 100, 200])),
+        "duration": chance.us(1e3 * chance.rng.choice([20, 50, 100, 200, 2500])),
         "seed": chance.rng.randrange(1_000_000),
         "replications": 1,
         "study": chance.rng.choice(["steady", "steady", "terminating"]),
     }
     if chance.of(0.4):
-        run["drain"] = chance.rng.choice(["0s", "10ms", "500ms"])
+        run["drain"] = chance.rng.choice(["0s", "10ms", "500ms", "40s"])
     pools = resources(chance)
     machine = host(chance)
     requests = classes(chance, machine["cores"], list(pools))
+    workload: dict[str, Any] = {"arrivals": arrivals(chance), "requests": requests}
+    if chance.of(0.5):
+        closed = workload["arrivals"]["kind"] == "closed"
+        workload["connections"] = connections(chance, closed=closed)
     return {
         "scenario": run,
         "host": machine,
-        "workload": {"arrivals": arrivals(chance), "requests": requests},
+        "workload": workload,
         "resources": pools,
         "schedulers": schedulers(chance),
     }

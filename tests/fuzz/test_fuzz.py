@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from simsched.scenario import loads_scenario
+from simsched.scenario import Scenario, loads_scenario
 from simsched.sim.engine import simulate
-from simsched.workload import draw
+from simsched.workload import draw, flatten, program
 
 from .running import bytes_of, check, failure_of, run_all
 from .scenarios import main, scenario_of
@@ -52,25 +52,52 @@ def test_another_seed_gives_another_scenario() -> None:
     assert len(texts) == SEEDS
 
 
+def features_of(scenario: Scenario) -> Iterator[str]:
+    """What there is in a scenario, in words."""
+    yield f"arrivals {scenario.arrivals.kind}"
+    yield f"cores {scenario.host.cores}"
+    yield f"hz {scenario.host.os.hz}"
+    if scenario.host.os.tcp_abort_on_overflow:
+        yield "resets"
+    if scenario.connections is not None:
+        users = "closed" if scenario.arrivals.kind == "closed" else "open"
+        yield f"connections {users} {scenario.connections.connect}"
+        yield "fresh connections" if not scenario.connections.keep_alive else "kept connections"
+    for request in scenario.classes:
+        for step in program.every(flatten(request).ops):
+            yield f"step {program.OP_NAMES[step.code]} {step.kind or step.arg}".strip()
+            yield from ("nested branches" for b in step.branches for op in b if op.branches)
+    for spec in scenario.schedulers:
+        policy = getattr(spec, "policy", "") or getattr(spec, "loop", "")
+        yield f"scheduler {spec.kind} {policy}".strip()
+        yield f"processes {spec.kind} {min(spec.processes, 2)}"
+        yield f"jdk {getattr(spec, 'jdk', '')}"
+        yield f"gil {policy or spec.kind} {getattr(spec, 'gil', None)}"
+        yield f"endpoint {getattr(spec, 'endpoint', '')}"
+        yield f"backlog {spec.listen.backlog}"
+
+
 def test_the_scenarios_go_everywhere() -> None:
-    found: Counter[str] = Counter()
-    for seed in range(SEEDS):
-        scenario = scenario_of(seed)
-        found[f"arrivals {scenario.arrivals.kind}"] += 1
-        found[f"cores {scenario.host.cores}"] += 1
-        found[f"hz {scenario.host.os.hz}"] += 1
-        for spec in scenario.schedulers:
-            found[f"scheduler {spec.kind} {getattr(spec, 'policy', '')}"] += 1
-            found[f"jdk {getattr(spec, 'jdk', '')}"] += 1
+    found = {feature for seed in range(SEEDS) for feature in features_of(scenario_of(seed))}
+    kinds = ("thread_pool", "event_loop", "sync_workers", "gthread", "goroutine", "virtual_thread")
     wanted = {
         *(f"arrivals {k}" for k in ("poisson", "constant", "bursty", "ramp", "steps", "closed")),
         *(f"cores {n}" for n in (1, 2, 3, 4)),
         *(f"hz {n}" for n in (0, 100, 250, 1000)),
-        *(f"scheduler {k}" for k in ("event_loop ", "goroutine ", "virtual_thread ")),
-        *(f"scheduler thread_pool {policy}" for policy in ("tomcat", "jdk")),
+        *(f"scheduler event_loop {loop}" for loop in ("asyncio", "uvloop", "libuv")),
+        *(f"scheduler thread_pool {policy}" for policy in ("tomcat", "jdk", "python")),
+        *(f"scheduler {kind}" for kind in ("sync_workers", "gthread", "goroutine")),
+        *(f"processes {kind} {n}" for kind in kinds for n in (1, 2)),
         *(f"jdk {n}" for n in (21, 22, 23, 24, 25)),
+        *(f"gil {who} {on}" for who in ("python", "gthread", "asyncio") for on in (True, False)),
+        *(f"connections closed {when}" for when in ("first_use", "start")),
+        *(f"connections open {when}" for when in ("first_use", "start")),
+        *(f"step offload {api}" for api in ("to_thread", "run_in_threadpool", "getaddrinfo")),
+        *(f"step {step}" for step in ("cpu", "cpu native", "io", "sleep", "parallel")),
+        *("fresh connections", "kept connections", "resets", "nested branches"),
+        *("endpoint async", "endpoint def", "backlog 0"),
     }
-    assert wanted <= set(found)
+    assert wanted - found == set()
 
 
 def test_the_runs_go_where_things_break() -> None:
@@ -81,17 +108,25 @@ def test_the_runs_go_where_things_break() -> None:
             outcomes |= set(record.outcome.tolist())
             counted |= {name for name, n in record.activity.items() if n}
     assert outcomes == {0, 1, 2, 3, 4}
-    assert {
+    wanted = {
+        "connections_deferred",
+        "connections_refused",
+        "connections_reset",
+        "dead_connections_accepted",
         "discarded",
         "goroutine_preemptions",
         "handoffs",
+        "idle_connections_closed",
         "pinned_calls",
         "preemptions",
         "retries",
         "spare_carriers",
         "steals",
+        "syn_retries",
         "thread_limit_exceeded",
-    } <= counted
+        "workers_killed",
+    }
+    assert wanted - counted == set()
 
 
 class TestReport:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
+from simsched.observe.branch_books import BranchBooks
 from simsched.observe.ledger import Ledger
+from simsched.schedulers.anyio_threads import AnyioThreads
 from simsched.schedulers.base import Scheduler
 from simsched.schedulers.go_parts import P
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.pool_policies import TomcatPolicy
+from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.sim.clients import Clients
+from simsched.sim.gil import Gil
+from simsched.sim.gil_thread import GilThread
 from simsched.sim.host import Host
+from simsched.sim.network import Listener, Network
 from simsched.sim.resources import Resource
 from simsched.sim.task import COMPLETED
 
@@ -44,6 +51,45 @@ def skips_a_step(right: Any) -> Any:
     return step_done
 
 
+def joins_at_the_first(right: Any) -> Any:
+    def branch_ended(self: Scheduler, branch: Any) -> Any:
+        parent = branch.parent
+        first = len(parent.branches) == len(parent.ops[parent.pc].branches)
+        right(self, branch)
+        return parent if first else None
+
+    return branch_ended
+
+
+def ends_unheard(_: Any) -> Any:
+    def branch_ended(self: Scheduler, branch: Any) -> Any:
+        parent = branch.parent
+        parent.branches.remove(branch)
+        return None if parent.branches else parent
+
+    return branch_ended
+
+
+def forgets_a_branch(right: Any) -> Any:
+    return lambda self, task, op: right(self, task, op)[task.index == 60 :]
+
+
+def longest_first(right: Any) -> Any:
+    def fork(self: Scheduler, task: Any, op: Any) -> Any:
+        branches = right(self, task, op)
+        return sorted(branches, key=lambda branch: branch.demands[branch.ops[0].slot])
+
+    return fork
+
+
+def keeps_the_branch(right: Any) -> Any:
+    def joined(self: BranchBooks, now: float, branch: Any) -> None:
+        right(self, now, branch)
+        self.log.add(now)
+
+    return joined
+
+
 def works_half(right: Any) -> Any:
     return lambda self, demand_s, rank=0: right(self, demand_s / 2, rank)
 
@@ -53,8 +99,8 @@ def works_more(right: Any) -> Any:
 
 
 def one_thread_more(right: Any) -> Any:
-    def init(self: TomcatPolicy, spec: Any) -> None:
-        right(self, spec)
+    def init(self: TomcatPolicy, spec: Any, cores: int) -> None:
+        right(self, spec, cores)
         self.limit += 1
 
     return init
@@ -182,3 +228,88 @@ def forgets_the_wait(_: Any) -> Any:
         """Neither overhead nor a wait for a core is told apart from computing."""
 
     return worked
+
+
+def admits_all(_: Any) -> Any:
+    def admits(self: Listener, connection: Any) -> bool:
+        self.queue.append(connection)
+        return True
+
+    return admits
+
+
+def accepts_the_next(right: Any) -> Any:
+    def accept(self: Network, process: Any) -> Any:
+        self.listener.queue.rotate(-1)
+        return right(self, process)
+
+    return accept
+
+
+def accepts_one_more(right: Any) -> Any:
+    def accept(self: Network, process: Any) -> Any:
+        listen = self.listen
+        self.listen = listen.model_copy(update={"max_connections": 4})
+        accepted = right(self, process)
+        self.listen = listen
+        return accepted
+
+    return accept
+
+
+def reads_in_the_first(right: Any) -> Any:
+    def read(self: Network, connection: Any) -> Any:
+        connection.process = self.processes[0]
+        return right(self, connection)
+
+    return read
+
+
+def serves_unread(_: Any) -> Any:
+    def read(self: Scheduler, connection: Any) -> Any:
+        task, connection.request = connection.request, None
+        self.submit(task)
+        return task
+
+    return read
+
+
+def has_a_lock_of_its_own(right: Any) -> Any:
+    def init(self: GilThread, host: Host, name: str, gil: Gil) -> None:
+        own = copy(gil)
+        own.waiters = own.waiters.copy()
+        right(self, host, name, own)
+
+    return init
+
+
+def one_token_more(right: Any) -> Any:
+    def init(self: AnyioThreads, loop: Any, tokens: int) -> None:
+        right(self, loop, tokens)
+        self.limit += 1
+
+    return init
+
+
+def serves_the_last_in_line(right: Any) -> Any:
+    def leaves(self: AnyioThreads) -> None:
+        self.waiters.rotate(1)
+        right(self)
+
+    return leaves
+
+
+def keeps_the_token_of_some(right: Any) -> Any:
+    def give_back(self: AnyioThreads) -> None:
+        if self.loop.clock.now < 0.1:
+            right(self)
+
+    return give_back
+
+
+def forgets_the_killed(right: Any) -> Any:
+    def abort(self: SyncWorker) -> None:
+        self.task = None
+        right(self)
+
+    return abort

@@ -10,20 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kit import Spec, hold, scenario_of
+from kit import Spec, hold, parallel, scenario_of
 
 from simsched.observe import checkers as c
+from simsched.observe.branch_books import BranchBooks
 from simsched.observe.ledger import Ledger
 from simsched.scenario import Scenario
+from simsched.schedulers.anyio_threads import AnyioThreads
 from simsched.schedulers.base import Scheduler
 from simsched.schedulers.event_loop import EventLoop
 from simsched.schedulers.fork_join import ForkJoin
 from simsched.schedulers.go_sysmon import Sysmon
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.pool_policies import TomcatPolicy
+from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.sim.clients import Clients
+from simsched.sim.gil_thread import GilThread
 from simsched.sim.host import Host
+from simsched.sim.network import Listener, Network
 from simsched.sim.os_thread import OsThread
 from simsched.sim.resources import Resource
 
@@ -33,6 +38,9 @@ from .runs import CPU, DEFAULT_OS, IO
 POOL: Spec = {"kind": "thread_pool", "maxThreads": 4, "minSpareThreads": 4}
 LOOP: Spec = {"kind": "event_loop"}
 GO: Spec = {"kind": "goroutine"}
+PYTHON: Spec = {"kind": "thread_pool", "policy": "python"}
+FASTAPI: Spec = {"kind": "event_loop", "endpoint": "def", "total_tokens": 3}
+SYNC: Spec = {"kind": "sync_workers", "processes": 2, "timeout": "50ms", "startup": "10ms"}
 VIRTUAL: Spec = {"kind": "virtual_thread"}
 
 PLAIN: dict[str, Any] = {"classes": [{"name": "a", "steps": [CPU, IO, CPU]}]}
@@ -40,7 +48,22 @@ CONTENDED: dict[str, Any] = {
     "classes": [{"name": "a", "steps": [CPU, hold("use", "db", [IO, CPU])]}],
     "resources": {"db": 2},
 }
+FORKED: dict[str, Any] = {
+    "classes": [{"name": "a", "steps": [CPU, parallel([IO, CPU], [CPU]), CPU]}]
+}
 IMPATIENT: dict[str, Any] = {"classes": [{"name": "a", "timeout": "8ms", "steps": [CPU, IO, CPU]}]}
+# More connections than the server takes, and now and then more than fit into its queue.
+WIRED: dict[str, Any] = {**PLAIN, "connections": {"keep_alive": False}}
+NARROW: Spec = {**POOL, "listen": {"backlog": 3, "max_connections": 3}}
+# Some requests hang until the arbiter comes.
+HANGING: dict[str, Any] = {
+    "classes": [
+        {"name": "a", "steps": [CPU, IO]},
+        {"name": "hangs", "weight": 0.02, "steps": [{"blocking": "9s"}]},
+    ],
+    "arrivals": {"kind": "poisson", "rate": "100/s"},
+    "duration": "2s",
+}
 # Long computing on one of two Ps, so that others have to come for what it makes ready.
 BESIDE_HOGS: dict[str, Any] = {
     "classes": [
@@ -105,6 +128,18 @@ MUTANTS = [
            m.forgets_the_release, POOL, IMPATIENT, "attempts held"),
     Mutant("a step is skipped", c.Causality, Scheduler, "step_done", m.skips_a_step,
            POOL, PLAIN, "step 1 to come next"),
+    Mutant("a request goes on after its first branch", c.Causality, Scheduler, "branch_ended",
+           m.joins_at_the_first, GO, FORKED, "the end of all 2 branches"),
+    Mutant("a branch is made and never run", c.WorkConservation, Scheduler, "fork",
+           m.forgets_a_branch, VIRTUAL, {**FORKED, "drain": "200ms"}, "a task that waits"),
+    Mutant("nobody hears of a branch that ends", c.Conservation, Scheduler, "branch_ended",
+           m.ends_unheard, GO, FORKED, "its branches to end before it does"),
+    Mutant("branches leave their memory behind", c.Memory, BranchBooks, "joined",
+           m.keeps_the_branch, VIRTUAL, FORKED, "bytes"),
+    Mutant("branches know what lies ahead", c.Blindness, Scheduler, "fork", m.longest_first,
+           GO, FORKED, "being read"),
+    Mutant("branches compute at nobody's cost", c.RecordCheck, BranchBooks, "pack", m.never,
+           LOOP, FORKED, "no join without branches"),
     Mutant("computing takes half its time", c.Causality, OsThread, "run", m.works_half,
            GO, PLAIN, "the step to take"),
     Mutant("a pool has a thread too many", c.Capacity, TomcatPolicy, "__init__", m.one_thread_more,
@@ -115,6 +150,15 @@ MUTANTS = [
            POOL, PLAIN, "a core below 2"),
     Mutant("Go has a P too many", c.Capacity, Goroutine, "__init__", m.one_p_more,
            GO, PLAIN, "2 busy workers at most"),
+    Mutant("two threads have the interpreter lock", c.Capacity, GilThread, "__init__",
+           m.has_a_lock_of_its_own, PYTHON, PLAIN, "one thread at a time"),
+    Mutant("there is a token too many", c.Capacity, AnyioThreads, "__init__", m.one_token_more,
+           FASTAPI, PLAIN, "0 to 3 permits"),
+    Mutant("some tokens are never given back", c.Capacity, AnyioThreads, "_give_back",
+           m.keeps_the_token_of_some, {**FASTAPI, "total_tokens": 200}, {**PLAIN, "drain": "1s"},
+           "tokens back"),
+    Mutant("tokens stay away and nobody gets on", c.WorkConservation, AnyioThreads, "_give_back",
+           m.never, FASTAPI, {**PLAIN, "drain": "200ms"}, "a task that waits"),
     Mutant("a permit is handed on and freed", c.Capacity, Resource, "release",
            m.hands_over_and_frees, LOOP, CONTENDED, "of 2 holders"),
     Mutant("a permit is never given back", c.Capacity, Scheduler, "release", m.never,
@@ -129,7 +173,7 @@ MUTANTS = [
            POOL, PLAIN, "idle threads"),
     Mutant("a pool loses a task", c.WorkConservation, ThreadPool, "submit", m.loses_one,
            POOL, {**PLAIN, "drain": "200ms"}, "a task that waits to be run"),
-    Mutant("a loop sleeps through arrivals", c.WorkConservation, EventLoop, "_interrupt_poll",
+    Mutant("a loop sleeps through arrivals", c.WorkConservation, EventLoop, "interrupt_poll",
            m.never, LOOP, PLAIN, "the loop asleep"),
     Mutant("Go wakes no second P", c.WorkConservation, Goroutine, "wake_p", m.never,
            GO, HANDS_ON, "idle Ps"),
@@ -141,8 +185,24 @@ MUTANTS = [
            m.signals_only_the_first, VIRTUAL, PLAIN, "carriers idle"),
     Mutant("a pool's queue is a stack", c.Discipline, ThreadPool, "take", m.last_in_first_out,
            POOL, PLAIN, "the head of queue"),
+    Mutant("tokens go to the last in line", c.Discipline, AnyioThreads, "_leaves",
+           m.serves_the_last_in_line, FASTAPI, PLAIN, "the head of queue"),
     Mutant("permits go to the last in line", c.Discipline, Resource, "release",
            m.last_come_first_served, GO, CONTENDED, "the longest waiting task"),
+    Mutant("the kernel admits whoever comes", c.Connections, Listener, "admits", m.admits_all,
+           NARROW, WIRED, "4 in the accept queue at most"),
+    Mutant("the accept queue is no queue", c.Connections, Network, "accept", m.accepts_the_next,
+           NARROW, WIRED, "the head of the accept queue"),
+    Mutant("a process takes a connection too many", c.Connections, Network, "accept",
+           m.accepts_one_more, NARROW, WIRED, "3 open connections at most"),
+    Mutant("a connection changes its process", c.Connections, Network, "read",
+           m.reads_in_the_first, {**POOL, "processes": 2}, WIRED, "read by who accepted"),
+    Mutant("a killed worker's request is forgotten", c.Connections, SyncWorker, "_abort",
+           m.forgets_the_killed, SYNC, HANGING, "no worker in select"),
+    Mutant("an acceptor sleeps on", c.Connections, Network, "look_again", m.never,
+           NARROW, WIRED, "no idle acceptor"),
+    Mutant("a request is served before it is read", c.Connections, Scheduler, "read",
+           m.serves_unread, NARROW, WIRED, "nobody to work on"),
     Mutant("a pool knows the shortest job", c.Blindness, ThreadPool, "take", m.shortest_job_first,
            POOL, PLAIN, "being read"),
     Mutant("a loop knows the first step", c.Blindness, EventLoop, "submit",
@@ -151,6 +211,8 @@ MUTANTS = [
            VIRTUAL, PLAIN, "of core time"),
     Mutant("switches cost no core time in the books", c.Utilization, Ledger, "switched", m.never,
            POOL, PLAIN, "overhead_core_s"),
+    Mutant("idle connections cost nothing", c.Memory, Ledger, "connection", m.never,
+           NARROW, WIRED, "bytes"),
     Mutant("the memory of given-up attempts leaks", c.Memory, Ledger, "released",
            m.never_gives_back, VIRTUAL, IMPATIENT, "bytes"),
     Mutant("waiting for a core counts as computing", c.RecordCheck, Ledger, "worked",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kit import Spec, exponential, hold, scenario_of, spec_of
+from kit import Spec, exponential, hold, offload, parallel, scenario_of, spec_of
 
 from simsched.observe.checkers import Checker, all_checkers
 from simsched.observe.record import RunRecord
@@ -27,9 +27,40 @@ SCHEDULERS: dict[str, Spec] = {
         "keepAliveTime": "1ms",
         "rejectedExecutionHandler": "caller_runs",
     },
+    "cpython threads": {"kind": "thread_pool", "policy": "python", "max_workers": 6},
+    "cpython threads, short interval": {
+        "kind": "thread_pool",
+        "policy": "python",
+        "max_workers": 3,
+        "switch_interval": "100us",
+    },
+    "cpython free-threaded": {
+        "kind": "thread_pool",
+        "policy": "python",
+        "gil": False,
+        "cpu_factor": 1.08,
+    },
     "event loop": {"kind": "event_loop"},
+    "uvloop": {"kind": "event_loop", "loop": "uvloop", "max_workers": 2, "total_tokens": 3},
+    "node": {"kind": "event_loop", "loop": "libuv", "UV_THREADPOOL_SIZE": 2},
+    "fastapi def": {"kind": "event_loop", "endpoint": "def", "total_tokens": 4},
+    "event loops, 503": {"kind": "event_loop", "processes": 2, "limit_concurrency": 4},
+    "sync workers": {
+        "kind": "sync_workers",
+        "processes": 5,
+        "timeout": "30ms",
+        "startup": "20ms",
+        "listen": {"backlog": 9},
+    },
+    "gthread": {"kind": "gthread", "threads": 3, "processes": 2, "listen": {"max_connections": 9}},
     "go": {"kind": "goroutine"},
     "go, more Ps than cores": {"kind": "goroutine", "GOMAXPROCS": 4},
+    "go, two processes": {"kind": "goroutine", "processes": 2, "listen": {"max_requests": 3}},
+    "tomcat, few connections": {
+        "kind": "thread_pool",
+        "maxThreads": 8,
+        "listen": {"backlog": 2, "max_connections": 3, "keep_alive": "2ms"},
+    },
     "virtual threads 21": {"kind": "virtual_thread", "jdk": 21},
     "virtual threads 23": {"kind": "virtual_thread", "jdk": 23},
     "virtual threads 25": {"kind": "virtual_thread", "jdk": 25},
@@ -40,6 +71,15 @@ CPU = {"cpu": exponential("1ms")}
 IO = {"io": exponential("5ms")}
 
 WORKLOADS: dict[str, dict[str, Any]] = {
+    "native code": {
+        "classes": [
+            {
+                "name": "a",
+                "timeout": "20ms",
+                "steps": [CPU, {**CPU, "releases_gil": True}, IO, {**CPU, "releases_gil": True}],
+            }
+        ]
+    },
     "time-outs": {"classes": [{"name": "a", "timeout": "8ms", "steps": [CPU, IO, CPU]}]},
     "retries": {
         "classes": [
@@ -67,6 +107,18 @@ WORKLOADS: dict[str, dict[str, Any]] = {
             },
         ]
     },
+    "executors": {
+        "classes": [
+            {
+                "name": api,
+                "timeout": "25ms",
+                "retries": {"max": 1, "backoff": "2ms"},
+                "steps": [CPU, offload(api, [hold("use", "db", [IO]), CPU]), CPU],
+            }
+            for api in ("to_thread", "run_in_threadpool", "getaddrinfo")
+        ],
+        "resources": {"db": 4},
+    },
     "a pool": {
         "classes": [{"name": "a", "steps": [CPU, hold("use", "db", [IO, CPU])]}],
         "resources": {"db": 3},
@@ -80,6 +132,37 @@ WORKLOADS: dict[str, dict[str, Any]] = {
             }
             for kind in ("socket", "file", "synchronized", "native")
         ]
+    },
+    "branches": {
+        "classes": [
+            {
+                "name": "a",
+                "timeout": "25ms",
+                "retries": {"max": 1, "backoff": "2ms"},
+                "steps": [
+                    CPU,
+                    parallel(
+                        [IO, CPU],
+                        [hold("use", "api", [IO])],
+                        [CPU, parallel([IO], [{"blocking": "1ms", "kind": "file"}])],
+                    ),
+                    CPU,
+                ],
+            },
+            {"name": "b", "steps": [hold("use", "db", [parallel([CPU], [CPU, IO])])]},
+        ],
+        "resources": {"db": 4, "api": 6},
+    },
+    "connections": {
+        "classes": [
+            {
+                "name": "a",
+                "timeout": "20ms",
+                "retries": {"max": 1, "backoff": "2ms"},
+                "steps": [CPU, IO, CPU],
+            }
+        ],
+        "connections": {"count": 8},
     },
     "timers": {"classes": [{"name": "a", "steps": [{"sleep": exponential("3ms")}, CPU] * 3}]},
     "closed": {
@@ -96,8 +179,9 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 
 def workload_scenario(workload: str, scheduler: str, **more: Any) -> Scenario:
     """One of the workloads on one of the schedulers; every queue fills up now and then."""
-    settings = {"arrivals": POISSON, "cores": 2, "os": DEFAULT_OS, "duration": "150ms", **more}
-    return scenario_of(scheduler=SCHEDULERS[scheduler], **{**settings, **WORKLOADS[workload]})
+    usual = {"arrivals": POISSON, "cores": 2, "os": DEFAULT_OS, "duration": "150ms"}
+    settings = {**usual, **WORKLOADS[workload], **more}
+    return scenario_of(scheduler=SCHEDULERS[scheduler], **settings)
 
 
 def judged(scenario: Scenario, *checkers: Checker) -> RunRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fuzz.running import bytes_of
 
@@ -39,8 +40,20 @@ def test_a_process_that_dies_leaves_nothing_behind() -> None:
     assert record.series["busy_cores"][-1] == 0
 
 
+def test_a_worker_that_is_killed_leaves_nothing_behind() -> None:
+    # The arbiter looks once a second.
+    hangs = {"name": "hangs", "weight": 0.05, "steps": [{"blocking": "9s"}]}
+    classes = [*WORKLOADS["a pool"]["classes"], hangs]
+    record = judged(
+        workload_scenario("a pool", "sync workers", classes=classes, duration="3s", drain="2s")
+    )
+    assert record.activity["workers_killed"] >= 10
+    assert np.count_nonzero(record.outcome == FAILED) >= 10
+    assert record.activity["lost_worker_s"] > 1
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("workload", ["retries", "closed"])
+@pytest.mark.parametrize("workload", ["retries", "closed", "executors"])
 def test_being_watched_changes_nothing(workload: str, scheduler: str) -> None:
     scenario = workload_scenario(workload, scheduler)
     assert bytes_of(judged(scenario)) == bytes_of(unwatched(scenario))

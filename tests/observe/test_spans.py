@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit import LOOP, scenario_of
+from kit import LOOP, parallel, request, run, scenario_of
 
 from simsched.observe.spans import SpanLog
 from simsched.sim.engine import simulate
@@ -45,3 +45,17 @@ def test_a_window_keeps_what_overlaps_it() -> None:
 
 def test_a_request_is_followed_until_its_client_gives_up() -> None:
     assert spans(SpanLog(), timeout="5ms")[-2:] == [(0, "io", 3.0, 5.0), (1, "cpu", 3.0, 6.0)]
+
+
+def test_branches_are_followed_beside_their_request() -> None:
+    """cpu 1 ms, then io 2 ms beside cpu 3 ms; the client gives up when 2 of those 3 are done."""
+    log = SpanLog()
+    steps = [{"cpu": "1ms"}, parallel("io 2ms", "cpu 3ms")]
+    run(LOOP, request(steps, timeout="3ms"), watch=[log])
+    rounded = [(s.branch, s.part, round(s.start_s * 1e3), round(s.end_s * 1e3)) for s in log.spans]
+    assert sorted(rounded) == [
+        (0, "cpu", 0, 1),
+        (0, "join", 1, 3),
+        (1, "io", 1, 3),
+        (2, "cpu", 1, 3),
+    ]

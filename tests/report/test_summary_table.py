@@ -104,11 +104,49 @@ def test_an_overloaded_column_says_that_its_latencies_depend_on_the_run() -> Non
     assert "depend on the length of the run" in " ".join(text.split())
 
 
+def test_a_column_that_sheds_load_says_whose_latencies_it_has() -> None:
+    doc = example_document()
+    doc["schedulers"][1]["verdict_reason"] = "sheds load: 12 % of requests are rejected"
+    text = summary(doc, 120)
+    assert "! admitted only" in row(text, "latency")
+    flat = " ".join(text.split())
+    assert "OVERLOADED: asyncio. asyncio turns requests away. Its latencies are those of" in flat
+    assert "length of the run: do not read" not in flat
+
+
 def test_without_overload_nothing_is_said_of_it() -> None:
     doc = example_document()
     del doc["schedulers"][1]
     assert "OVERLOADED" not in summary(doc)
     assert "run-dependent" not in summary(doc)
+
+
+def test_classes_have_rows_of_their_own_where_there_are_several() -> None:
+    doc = example_document()
+    assert "by class" not in summary(doc, 120)
+    for scheduler in doc["schedulers"]:
+        (one,) = scheduler["classes"].values()
+        slow = {**one, "latency_s": {**one["latency_s"], "mean": {"value": 7.5, "ci95": None}}}
+        scheduler["classes"] = {"quick": one, "slow": slow}
+    text = summary(doc, 120)
+    lines = text[text.index("mean by class") :].splitlines()
+    assert lines[1].split()[0] == "quick"
+    assert lines[2].split() == ["slow", *["7.50", "s"] * 4]
+    assert lines[4].startswith("p99 by class")
+
+
+def test_the_tail_of_classes_is_the_farthest_that_has_the_samples() -> None:
+    doc = example_document()
+    for scheduler in doc["schedulers"]:
+        (one,) = scheduler["classes"].values()
+        few = {key: {"value": None, "ci95": None, "reason": "too few"} for key in ("p95", "p99")}
+        scheduler["classes"] = {
+            key: {**one, "latency_s": {**one["latency_s"], **few}} for key in ("a", "b")
+        }
+    text = summary(doc, 120)
+    assert "p90 by class" in text
+    assert "p95 by class" not in text
+    assert "p99 by class" not in text
 
 
 def test_parts_that_take_no_time_anywhere_are_left_out() -> None:
@@ -148,6 +186,14 @@ def test_names_are_printed_as_they_are_and_never_as_markup() -> None:
     assert "[red]pool[/red]" in text
     assert SCRIPT_NAME.split()[1] in text
     assert LINK_NAME.split("=")[0] in text
+
+
+def test_a_name_without_room_on_one_line_is_broken_after_a_hyphen() -> None:
+    doc = example_document()
+    doc["schedulers"][0]["name"] = "gunicorn-gthread"
+    lines = [line.split() for line in summary(doc, 80).splitlines()]
+    first = next(i for i, words in enumerate(lines) if "gunicorn-" in words)
+    assert lines[first + 1][0] == "gthread"
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:

@@ -83,8 +83,9 @@ def test_an_unknown_key_shows_the_keys_there_are_and_the_nearest() -> None:
         "   |\n"
         "27 | maxthread = 4\n"
         "   | ^^^^^^^^^\n"
-        '   = expected: one of the keys "preset", "name", "memory", "kind", "GOMAXPROCS", '
-        '"create", "switch", "steal", "thread_create", "maxThreads", "asyncpreempt"\n'
+        '   = expected: one of the keys "preset", "name", "memory", "processes", "listen", '
+        '"kind", "GOMAXPROCS", "create", "switch", "steal", "thread_create", "maxThreads", '
+        '"asyncpreempt"\n'
         '   = help: did you mean "maxThreads"?'
     )
 
@@ -98,6 +99,7 @@ def test_an_unknown_key_shows_the_keys_there_are_and_the_nearest() -> None:
         ("rate =", "rate_rps =", 'did you mean "rate"?'),
         ('"go"', '"golang"', "presets are"),
         ('"go"', '"Tomcat"', 'did you mean "tomcat"?'),
+        ('"go"', '"fastapi"', 'did you mean "fastapi-async" or "fastapi-def"?'),
         ('"poisson"', '"Poisson"', 'did you mean "poisson"?'),
         ('"lognormal"', '"log-normal"', 'did you mean "lognormal"?'),
         ("{ io =", "{ oi =", 'did you mean "io"?'),

@@ -186,6 +186,39 @@ def test_the_host_alone_can_be_too_small() -> None:
     ]
 
 
+def test_a_call_that_hangs_has_its_sync_worker_until_the_kill() -> None:
+    """99 of 100 take 50 ms, and one 90 s: 20/s x (0.99 x 50 ms + 0.01 x the 30 s of timeout)."""
+    page: dict[str, object] = {"name": "page", "weight": 99, "steps": [{"io": "50ms"}]}
+    hangs: dict[str, object] = {"name": "hangs", "steps": [{"blocking": "90s"}]}
+    sync: dict[str, object] = {"kind": "sync_workers", "request": "0s", "processes": 8}
+    load = offered_load(
+        scenario(
+            page,
+            hangs,
+            arrivals={"kind": "poisson", "rate": "20/s"},
+            schedulers=[
+                {**sync, "name": "killed"},
+                {**sync, "name": "never", "timeout": "0s"},
+                {**sync, "name": "patient", "timeout": "100s"},
+            ],
+        )
+    )
+    assert load.schedulers["killed"].offered == approx(0.99 + 6)
+    assert load.schedulers["never"].offered == approx(0.99 + 18)
+    assert load.schedulers["patient"].offered == approx(0.99 + 18)
+    assert not warnings(load, 'scheduler "killed"')
+    assert warnings(load, 'scheduler "never"')
+
+
+def test_what_is_needed_is_never_written_as_a_power_of_ten() -> None:
+    """4000/s x 0.6 s."""
+    long: dict[str, object] = {"name": "long", "steps": [{"io": "600ms"}]}
+    load = offered_load(scenario(long, arrivals={"kind": "poisson", "rate": "4000/s"}))
+    assert warnings(load, 'scheduler "tomcat"') == [
+        'scheduler "tomcat": offered 2,400 threads of work, 200 available: it cannot keep up'
+    ]
+
+
 def test_what_cannot_keep_up_at_the_peak_only_is_said_as_such() -> None:
     arrivals: dict[str, object] = {"kind": "ramp", "from": "0/s", "to": "800/s"}
     load = offered_load(scenario(A, arrivals=arrivals, cores=2))

@@ -51,6 +51,7 @@ time_slice = "2.8ms"
 hz = 1000
 switch_cost = "1.7us"
 wakeup_latency = "45us"
+wakeup_cost = "12us"
 wakeup_preemption = false
 wakeup_granularity = "0.5ms"
 
@@ -148,8 +149,13 @@ def test_the_resolved_text_hides_no_default() -> None:
         "hz": 250,
         "switch_cost": "1.5us",
         "wakeup_latency": "5us",
+        "wakeup_cost": "1.5us",
         "wakeup_preemption": True,
         "wakeup_granularity": "1ms",
+        "somaxconn": 4096,
+        "tcp_syn_retries": 6,
+        "tcp_syn_linear_timeouts": 4,
+        "tcp_abort_on_overflow": False,
     }
     assert data["schedulers"][0]["maxThreads"] == 200
     assert "corePoolSize" not in data["schedulers"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import jdk, request, run, scenario_of, spec_of, tomcat
+from kit import Spec, jdk, request, run, scenario_of, spec_of, tomcat
 
 from simsched.sim.engine import simulate
 from simsched.workload import draw
@@ -180,3 +180,28 @@ class TestKeepAlive:
         requests = [request("io 1ms") for _ in range(5)] + [request("io 1ms", at=9000)]
         finished = run(tomcat(5, spare=2, threadsMaxIdleTime="2s"), *requests)
         assert finished.journal.threads_gone == [2001] * 3
+
+
+class TestPython:
+    pool: Spec = {  # noqa: RUF012
+        "kind": "thread_pool",
+        "policy": "python",
+        "max_workers": 3,
+        "gil": False,
+        "thread_create": "0s",
+        "dispatch": "0s",
+    }
+
+    def test_a_thread_is_added_for_each_task_that_finds_nobody_free(self) -> None:
+        finished = run(self.pool, *seconds(5), cores=4)
+        assert finished.journal.threads_made == [0, 0, 0]
+        assert finished.journal.starts == [(0, "A"), (0, "B"), (0, "C"), (1000, "D"), (1000, "E")]
+
+    def test_an_idle_thread_is_used_before_another_one_is_made(self) -> None:
+        finished = run(self.pool, request("io 1ms"), request("io 1ms", at=5), cores=4)
+        assert finished.journal.threads_made == [0]
+
+    def test_threads_never_end(self) -> None:
+        finished = run(self.pool, request("io 1ms"), request("io 1ms", at=1_000_000), cores=4)
+        assert finished.journal.threads_gone == []
+        assert finished.journal.threads_made == [0]

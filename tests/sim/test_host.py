@@ -218,3 +218,24 @@ def test_a_cut_of_a_thread_without_a_core_takes_effect_when_it_gets_one() -> Non
     bench.slices()
     assert bench.done == [(10, "A"), (10, "B")]
     assert bench.threads["B"].unrun_s == pytest.approx(0.007)
+
+
+def test_a_cut_during_the_switch_to_a_thread_that_was_cut_before_changes_nothing() -> None:
+    bench = Bench(**ROUND_ROBIN, switch_cost="1ms")
+    bench.thread("A", 10)
+    bench.thread("B", 7)
+    for at in (0.003, 0.0115):  # it waits for a core; it is just getting one
+        bench.clock.call_at(at, 0, lambda _: bench.threads["B"].cut())
+    bench.slices()
+    assert bench.done == [(11, "A"), (12, "B")]
+    assert bench.threads["B"].unrun_s == pytest.approx(0.007)
+
+
+def test_a_process_that_dies_during_a_switch_has_spent_half_of_it() -> None:
+    bench = Bench(switch_cost="4ms")
+    bench.thread("A", 10)
+    costs: list[float] = []
+    bench.host.observers.overhead = lambda _, seconds: costs.append(seconds)  # type: ignore[assignment]
+    bench.clock.call_at(0.003, 0, lambda _: bench.host.kill([bench.threads["A"]]))
+    assert bench.slices() == [(0, 3, "A")]
+    assert costs == [pytest.approx(-0.001)]  # of the 4 that were booked when it began

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import LOOP, exponential, scenario_of
+from kit import LOOP, exponential, offload, parallel, scenario_of
 
+from simsched.observe.checkers import all_checkers
 from simsched.observe.record import RunRecord
 from simsched.scenario import Scenario
 from simsched.sim.engine import Simulation, simulate
@@ -40,6 +41,20 @@ MIXED: list[dict[str, Any]] = [
 IMPATIENT_CLIENTS: list[dict[str, Any]] = [
     {**c, "timeout": "12ms", "retries": {"max": 2, "backoff": "1ms"}} for c in MIXED
 ]
+REFUSED_CLIENTS: list[dict[str, Any]] = [
+    {**c, "retries": {"max": 2, "backoff": "1ms"}} for c in MIXED
+]
+OFFLOADED: list[dict[str, Any]] = [
+    {
+        "name": "a",
+        "steps": [
+            {"cpu": "1ms"},
+            {"lock": "m", "steps": [offload("to_thread", "sleep 2ms"), {"cpu": "1ms"}]},
+            parallel("io 1ms", "io 1ms, cpu 1ms"),
+            offload("run_in_threadpool", "io 1ms"),
+        ],
+    }
+]
 REAL_OS = {"switch_cost": "1.5us", "wakeup_latency": "5us", "hz": 250}
 DEFAULT = {"kind": "event_loop"}
 POISSON = {"kind": "poisson", "rate": "900/s"}
@@ -54,6 +69,32 @@ SCENARIOS = {
     "mixed": scenario_of(MIXED, DEFAULT, arrivals=POISSON, resources={"db": 3}, os=REAL_OS),
     "free": scenario_of(MIXED, LOOP, arrivals=POISSON, resources={"db": 3}),
     "closed": scenario_of(MIXED, DEFAULT, arrivals=CLOSED, resources={"db": 3}, os=REAL_OS),
+    "refusals": scenario_of(
+        REFUSED_CLIENTS,
+        {**DEFAULT, "limit_concurrency": 2},
+        arrivals=POISSON,
+        resources={"db": 3},
+        os=REAL_OS,
+    ),
+    "threads": scenario_of(OFFLOADED, {**LOOP, "loop": "libuv"}, cores=2, arrivals=TICKING),
+    "processes": scenario_of(
+        OFFLOADED, {**LOOP, "processes": 4}, cores=2, arrivals=TICKING, connections={"count": 8}
+    ),
+    "workers": scenario_of(
+        MIXED,
+        {"kind": "sync_workers", "processes": 3},
+        arrivals=TICKING,
+        resources={"db": 3},
+        os=REAL_OS,
+    ),
+    "threads of workers": scenario_of(
+        MIXED,
+        {"kind": "gthread", "threads": 4, "processes": 2},
+        arrivals=TICKING,
+        resources={"db": 3},
+        connections={"count": 5},
+        os=REAL_OS,
+    ),
     "time-outs": scenario_of(
         IMPATIENT_CLIENTS, DEFAULT, arrivals=POISSON, resources={"db": 3}, os=REAL_OS
     ),
@@ -95,6 +136,17 @@ class TestAWatchedRun:
         watched = simulate(scenario, spec, draw(scenario, 0), observers=[Watcher()])
         assert len(alone) > 50
         assert bytes_of(watched) == bytes_of(alone)
+
+    def test_has_them_under_checkers_that_look_at_each_instant(self, scenario: Scenario) -> None:
+        spec = scenario.schedulers[0]
+        alone = simulate(scenario, spec, draw(scenario, 0))
+        checked = simulate(scenario, spec, draw(scenario, 0), observers=all_checkers())
+        assert bytes_of(checked) == bytes_of(alone)
+
+    def test_has_them_again(self, scenario: Scenario) -> None:
+        spec = scenario.schedulers[0]
+        once, twice = (simulate(scenario, spec, draw(scenario, 0)) for _ in range(2))
+        assert bytes_of(once) == bytes_of(twice)
 
     def test_hears_of_everything_when_it_happens(self, scenario: Scenario) -> None:
         watcher = Watcher()

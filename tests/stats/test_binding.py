@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simsched.observe.record import RunRecord
+from simsched.observe.record import PARTS, RunRecord
 from simsched.stats.binding import binding
 from simsched.stats.wording import duration, number, percent, size
 
@@ -27,7 +27,7 @@ def record(
     made.worker_limit = limit
     made.worker_time_s = times or {}
     made.waits = {
-        name.replace("lock_", "lock:"): {
+        name.replace("lock_", "lock:").replace("pool_", "pool:"): {
             "capacity": capacity,
             "utilization": use,
             "wait_s_mean": wait,
@@ -51,7 +51,7 @@ def test_the_resource_that_threads_wait_for_binds_rather_than_the_threads() -> N
         workers=199.0, limit=200, times={"resource": 90.0, "io": 10.0}, db=(20, 0.99, 0.812)
     )
     assert binding([made], "thread_pool", 4, 0.0) == (
-        "db: 19.8 of 20 are taken on average (99 %): requests wait 812 ms for one"
+        "db: 19.8 of 20 are taken on average (99 %), and requests wait 812 ms for one"
     )
 
 
@@ -71,6 +71,76 @@ def test_a_loop_is_one_core_at_most_so_the_loop_is_named() -> None:
     made = record(cores=0.61, workers=0.91, limit=1, times={"blocking": 3.0, "cpu": 1.0})
     assert binding([made], "event_loop", 8, 0.0) == (
         "the loop is busy 91 % of the time, 75 % of that in blocking calls"
+    )
+
+
+def test_one_loop_on_one_core_is_named_rather_than_the_core() -> None:
+    made = record(cores=0.97, workers=0.98, limit=1, times={"cpu": 1.0})
+    assert binding([made], "event_loop", 1, 0.0) == "the loop is busy 98 % of the time"
+
+
+def test_several_loops_are_counted() -> None:
+    made = record(cores=3.0, workers=3.2, limit=4, times={"cpu": 1.0})
+    assert binding([made], "event_loop", 8, 0.0) == (
+        "the loops are busy 80 % of the time (3.2 of 4)"
+    )
+
+
+def test_more_loops_than_cores_wait_for_the_cores() -> None:
+    made = record(cores=1.98, workers=7.9, limit=8, times={"run_queue": 3.0, "cpu": 1.0})
+    assert (
+        binding([made], "event_loop", 2, 0.0) == "the cores are busy 99 % of the time (1.98 of 2)"
+    )
+
+
+def test_threads_of_an_executor_are_called_that() -> None:
+    busy = record(workers=0.02, limit=1, pool_anyio=(40, 0.94, 0.139))
+    assert binding([busy], "event_loop", 2, 0.0) == (
+        "37.6 of 40 threads of anyio are taken on average (94 %), and requests wait 139 ms for one"
+    )
+    enough = record(workers=0.02, limit=1, pool_anyio=(80, 0.47, 0.0))
+    assert binding([enough], "event_loop", 2, 0.0) == (
+        "nothing is short: 37.6 of 80 threads of anyio are taken on average (47 %), and requests "
+        "never wait for one"
+    )
+
+
+def test_threads_of_gunicorn_are_threads() -> None:
+    made = record(workers=15.0, limit=16, times={"gil": 90.0, "cpu": 10.0})
+    assert binding([made], "gthread", 2, 0.0) == (
+        "15 of 16 threads are taken on average (94 %), 90 % of that waiting for the interpreter "
+        "lock"
+    )
+
+
+def test_much_waiting_is_told_of_though_nothing_is_short() -> None:
+    """Each request is served for 0.5 s; two of five seconds, the lock is what it waits for."""
+    arrival, service = np.arange(0.0, 1000.0, 10.0), np.full(100, 0.5)
+    made = record_from(arrival, arrival + 0.5, service, 1000.0)
+    made.parts_s[:] = 0.0
+    made.parts_s[:, PARTS.index("gil")] = 0.4
+    made.parts_s[:, PARTS.index("io")] = 0.6
+    assert binding([made], "thread_pool", 1, 0.0).endswith(
+        "; yet 40 % of the requests' time is waiting for the interpreter lock"
+    )
+    made.parts_s[:, PARTS.index("gil")] = 0.1
+    assert "yet" not in binding([made], "thread_pool", 1, 0.0)
+
+
+def test_loops_that_never_rest_are_so_only_all_together() -> None:
+    """A burst of 200 requests every 100 s on two loops: busy half the time, or one of them is."""
+    arrival = np.repeat(np.arange(0.0, 1000.0, 100.0), 100) + np.tile(np.arange(100) * 0.01, 10)
+    service = np.full(1000, 0.5)
+    made = record_from(arrival, lindley_start(arrival, service), service, 1000.0, drain_s=100.0)
+    made.worker_limit = 1
+    assert binding([made], "event_loop", 8, 0.0) == (
+        "short in bursts: the loop never rests 50 % of the time"
+    )
+    made.worker_limit = 2
+    assert not binding([made], "event_loop", 8, 0.0).startswith("short in bursts")
+    made.series["busy_workers"] *= 2
+    assert binding([made], "event_loop", 8, 0.0) == (
+        "short in bursts: none of the 2 loops rests 50 % of the time"
     )
 
 
@@ -99,6 +169,16 @@ def test_what_is_short_in_bursts_only_is_told_where_requests_mostly_wait() -> No
     calm = np.arange(0.0, 1000.0, 1.0)
     made = record_from(calm, calm, service, 1000.0)
     assert binding([made], "goroutine", 1, 0.0).startswith("nothing is short")
+
+
+def test_the_only_worker_is_not_all_one_workers() -> None:
+    arrival = np.repeat(np.arange(0.0, 1000.0, 100.0), 100) + np.tile(np.arange(100) * 0.01, 10)
+    service = np.full(1000, 0.5)
+    made = record_from(arrival, lindley_start(arrival, service), service, 1000.0, drain_s=100.0)
+    made.worker_limit = 1
+    assert binding([made], "sync_workers", 8, 0.0) == (
+        "short in bursts: the only worker is taken 50 % of the time"
+    )
 
 
 def test_only_the_measured_window_counts() -> None:

@@ -59,6 +59,25 @@ def test_a_run_without_requests_has_a_valid_entry_too() -> None:
     assert found["latency_s"]["p99"]["value"] is None
 
 
+def test_a_part_that_is_nothing_is_nothing_whatever_the_rounding() -> None:
+    """A CPU part of 0 s is the end of a stay minus its beginning and its overhead: -1e-15 s."""
+    rounded = mm1_replications(0.5, 3000, 505, 3)
+    for i, record in enumerate(rounded):
+        record.parts_s[:, PARTS.index("gil")] = (i - 3) * 1e-16
+        record.parts_s[:, PARTS.index("run_queue")] = 2e-15
+    found = entry_of(rounded)
+    SchedulerResult.model_validate_json(json.dumps(found, allow_nan=False))
+    assert found["breakdown_s"]["gil"] == {"value": 0.0, "ci95": [0.0, 0.0]}
+    assert found["queueing_delay_s"]["p50"]["value"] == 0.0
+
+
+def test_the_idle_memory_is_that_of_all_processes() -> None:
+    loops = {"kind": "event_loop", "processes": 3, "memory": {"base": "50MB"}}
+    made = queue_scenario(scheduler=loops)
+    found = entry_of(mm1_replications(0.5, 3000, 506, 2), made)
+    assert found["memory_bytes"]["base"] == 150_000_000
+
+
 def test_no_replication_is_an_error() -> None:
     made = queue_scenario()
     with pytest.raises(ValueError, match="no replication"):
@@ -174,6 +193,18 @@ def warnings_of(records: list[RunRecord], **options: Any) -> str:
 def test_a_sound_run_has_no_warnings_but_those_of_the_far_tail() -> None:
     records = [mm1(0.5, 40_000, 505, r, drain_s=1000.0) for r in range(10)]
     assert warnings_of(records, run={"warmup": "auto"}) == ""
+
+
+def test_what_no_percentile_shows_is_told() -> None:
+    """Workers that were killed, and clients that had to knock twice."""
+    records = mm1_replications(0.5, 4000, 505, 2)
+    records[0].activity = {"workers_killed": 3.0, "syn_retries": 0.0, "steals": 9.0}
+    records[1].activity = {"workers_killed": 6.0, "syn_retries": 0.0, "steals": 9.0}
+    told = [line for line in warnings_of(records).splitlines() if "per replication" in line]
+    assert [line for line in told if "samples" not in line] == [
+        "4.5 times a worker was silent for too long and was killed, with its request "
+        "(per replication)"
+    ]
 
 
 def test_few_replications_are_told() -> None:

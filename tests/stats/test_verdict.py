@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from simsched.observe.record import PARTS, REJECTED, TIMED_OUT, FloatArray, RunRecord
+from simsched.observe.record import FAILED, PARTS, REJECTED, TIMED_OUT, FloatArray, RunRecord
 from simsched.stats.verdict import Verdict, decide
 from simsched.stats.warmup import find_warmup
 
@@ -231,6 +231,25 @@ def test_giving_up_after_a_wait_is_load_that_is_shed() -> None:
     found = verdict(records)
     assert found.verdict == "OVERLOADED"
     assert "given up after waiting (timeout)" in found.reason
+
+
+@pytest.mark.parametrize("waited_s", [0.0, 5.0])
+def test_connections_that_are_refused_or_time_out_are_load_that_is_shed(waited_s: float) -> None:
+    """A full accept queue refuses at once, or lets the client try until its kernel gives up."""
+    records = [turn_away(mm1(0.5, 3000, 88, r), 0.2, r, FAILED) for r in range(10)]
+    for record in records:
+        failed = record.outcome == FAILED
+        record.finish_s[failed] = record.arrival_s[failed] + waited_s
+    found = verdict(records)
+    assert found.verdict == "OVERLOADED"
+    assert found.reason.endswith("% of requests fail to get a connection, or after waiting")
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_request_is_no_overload() -> None:
+    records = [turn_away(mm1(0.5, 3000, 88, r), 0.2, r, FAILED) for r in range(10)]
+    for record in records:
+        record.parts_s[record.outcome == FAILED, PARTS.index("blocking")] = 5.0
+    assert verdict(records).verdict == "STABLE"
 
 
 def test_a_timeout_shorter_than_the_work_is_no_overload() -> None:

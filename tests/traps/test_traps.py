@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import sys
@@ -11,18 +10,41 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import GO, LOOP, VIRTUAL, exponential, request, run, scenario_of, tomcat
+from kit import GO, LOOP, VIRTUAL, exponential, offload, request, run, scenario_of, tomcat
 from scipy import stats as scipy_stats
 
 from simsched.observe.checkers import all_checkers
 from simsched.scenario import Scenario, ScenarioError, loads_scenario
+from simsched.scenario.connections import Connections
+from simsched.scenario.host import Host, HostOs, Resource
+from simsched.scenario.model import RunSection
+from simsched.scenario.specs import SCHEDULER_KINDS, Listen
+from simsched.scenario.steps import STEP_KINDS, RequestClass, Retries
 from simsched.sim.engine import Simulation, simulate
 from simsched.stats.estimates import mean_estimate
 from simsched.study.run import run as run_study
 from simsched.workload import draw
 
-ALL = [tomcat(4), LOOP, GO, VIRTUAL]
-KINDS = [spec["kind"] for spec in ALL]
+from . import knobs as k
+
+PYTHON = {"kind": "thread_pool", "policy": "python", "max_workers": 4}
+SYNC = {"kind": "sync_workers", "processes": 4, "request": "0s", "accept": "0s"}
+GTHREAD = {"kind": "gthread", "threads": 4, "request": "0s", "accept": "0s", "dispatch": "0s"}
+EVERY_KIND = {
+    "thread_pool": tomcat(4),
+    "cpython threads": PYTHON,
+    "event_loop": LOOP,
+    "uvloop": LOOP | {"loop": "uvloop"},
+    "fastapi def": LOOP | {"endpoint": "def", "total_tokens": 4},
+    "node": LOOP | {"loop": "libuv"},
+    "sync_workers": SYNC,
+    "gthread": GTHREAD,
+    "two processes": LOOP | {"processes": 2},
+    "goroutine": GO,
+    "virtual_thread": VIRTUAL,
+}
+ALL = list(EVERY_KIND.values())
+KINDS = list(EVERY_KIND)
 EXPONENTIAL_10MS = exponential("10ms")
 
 
@@ -36,139 +58,14 @@ def open_scenario(spec: dict[str, Any], rate: str, **options: Any) -> Scenario:
     )
 
 
-def test_trap_01_the_seed_decides_every_byte() -> None:
-    scenario = open_scenario(LOOP, "60/s", duration="5s", replications=3)
+@pytest.mark.parametrize("spec", ALL, ids=KINDS)
+def test_trap_01_the_seed_decides_every_byte(spec: dict[str, Any]) -> None:
+    scenario = open_scenario(spec, "60/s", duration="2s", replications=3)
     first, second = run_study(scenario), run_study(scenario)
     other = run_study(scenario.with_overrides(["scenario.seed=2"]))
     assert first.to_json() == second.to_json()
-    assert (
-        first.schedulers["event_loop"]["latency_s"] != other.schedulers["event_loop"]["latency_s"]
-    )
-
-
-# What each knob is changed to in trap 2, in a scenario in which it matters.
-RICH = """
-[scenario]
-name = "knobs"
-duration = "2s"
-replications = 2
-[host]
-cores = 2
-[workload.arrivals]
-kind = "poisson"
-rate = "400/s"
-[resources.db]
-capacity = 3
-[[workload.requests]]
-name = "a"
-memory = "10KiB"
-timeout = "25ms"
-retries = { max = 2, backoff = "20ms" }
-steps = [
-  { cpu = { dist = "exponential", mean = "3ms" } },
-  { use = "db", steps = [{ io = { dist = "exponential", mean = "4ms" } }] },
-  { sleep = "1500us" },
-  { blocking = { dist = "exponential", mean = "3ms" }, kind = "file" },
-  { lock = "cache", steps = [{ cpu = "200us" }] },
-]
-[[workload.requests]]
-name = "hog"
-weight = 0.02
-steps = [{ cpu = "60ms" }]
-[[schedulers]]
-"""
-SCENARIO_KNOBS = {
-    "scenario.duration": '"3s"',
-    "scenario.seed": "7",
-    "scenario.replications": "3",
-    "scenario.warmup": '"500ms"',
-    "scenario.study": '"terminating"',
-    "scenario.drain": '"0s"',
-    "host.cores": "3",
-    "host.memory": '"1MiB"',
-    "host.os.time_slice": '"20ms"',
-    "host.os.hz": "10",
-    "host.os.switch_cost": '"200us"',
-    "host.os.wakeup_latency": '"2ms"',
-    "host.os.wakeup_preemption": "false",
-    "host.os.wakeup_granularity": '"30ms"',
-    "workload.arrivals.rate": '"300/s"',
-    "workload.requests.a.weight": "3",
-    "workload.requests.a.memory": '"1MiB"',
-    "workload.requests.a.timeout": '"15ms"',
-    "workload.requests.a.retries.max": "1",
-    "workload.requests.a.retries.backoff": '"90ms"',
-    "workload.requests.a.retries.factor": "5.0",
-    "workload.requests.a.retries.jitter": "0.9",
-    "resources.db.capacity": "2",
-}
-MEMORY_KNOBS = {f"memory.{name}": '"5MiB"' for name in ("base", "thread", "task", "connection")}
-TOMCAT = 'kind = "thread_pool"\npolicy = "tomcat"\nmaxThreads = 12\nminSpareThreads = 2\n'
-JDK = (
-    'kind = "thread_pool"\npolicy = "jdk"\ncorePoolSize = 4\nmaximumPoolSize = 12\nworkQueue = 6\n'
-    'keepAliveTime = "1ms"\n'
-)
-SCHEDULER_KNOBS: dict[str, tuple[str, dict[str, str]]] = {
-    "tomcat": (
-        TOMCAT,
-        {
-            "maxThreads": "6",
-            "minSpareThreads": "9",
-            "maxQueueSize": "3",
-            "threadsMaxIdleTime": '"1ms"',
-            "thread_create": '"5ms"',
-            "dispatch": '"1ms"',
-        },
-    ),
-    "jdk": (
-        JDK,
-        {
-            "corePoolSize": "2",
-            "maximumPoolSize": "6",
-            "workQueue": '"unbounded"',
-            "keepAliveTime": '"60s"',
-            "allowCoreThreadTimeOut": "true",
-            "rejectedExecutionHandler": '"discard_oldest"',
-            "thread_create": '"5ms"',
-            "dispatch": '"1ms"',
-        },
-    ),
-    "event_loop": (
-        'kind = "event_loop"\n',
-        {
-            "timer_resolution": '"50ms"',
-            "iteration": '"1ms"',
-            "handle": '"1ms"',
-            "task_create": '"1ms"',
-        },
-    ),
-    "goroutine": (
-        'kind = "goroutine"\n',
-        {
-            "GOMAXPROCS": "1",
-            "create": '"1ms"',
-            "switch": '"1ms"',
-            "steal": '"1ms"',
-            "thread_create": '"5ms"',
-            "maxThreads": "2",
-            "asyncpreempt": "false",
-        },
-    ),
-    "virtual_thread": (
-        'kind = "virtual_thread"\njdk = 21\nkeepAlive = "100ms"\n',
-        {
-            "jdk": "25",
-            "parallelism": "4",
-            "maxPoolSize": "2",
-            "minRunnable": "2",
-            "keepAlive": '"1ms"',
-            "create": '"1ms"',
-            "switch": '"1ms"',
-            "steal": '"1ms"',
-            "thread_create": '"5ms"',
-        },
-    ),
-}
+    latencies = [result.schedulers[spec["kind"]]["latency_s"] for result in (first, other)]
+    assert latencies[0] != latencies[1]
 
 
 def outcome(scenario: Scenario) -> str:
@@ -177,37 +74,91 @@ def outcome(scenario: Scenario) -> str:
     return json.dumps([document["schedulers"], document["offered"]])
 
 
-@pytest.mark.parametrize("name", SCHEDULER_KNOBS)
-def test_trap_02_every_scheduler_knob_changes_something(name: str) -> None:
-    text, knobs = SCHEDULER_KNOBS[name]
-    # One loop under the load of two cores never idles; how timers round shows on an idle one.
-    rate = "40/s" if name == "event_loop" else "400/s"
-    base = loads_scenario((RICH + text).replace("400/s", rate))
+def ignored(base: Scenario, knobs: dict[str, str]) -> list[str]:
+    """The knobs whose change changes nothing."""
     before = outcome(base)
-    ignored = [
-        knob
-        for knob, value in (knobs | MEMORY_KNOBS).items()
-        if outcome(base.with_overrides([f"schedulers.0.{knob}={value}"])) == before
-    ]
-    assert ignored == []
-
-
-def test_trap_02_every_other_field_changes_something() -> None:
-    base = loads_scenario(RICH + TOMCAT)
-    before = outcome(base)
-    ignored = [
+    return [
         path
-        for path, value in SCENARIO_KNOBS.items()
+        for path, value in knobs.items()
         if outcome(base.with_overrides([f"{path}={value}"])) == before
     ]
-    assert ignored == []
 
 
-def test_trap_02_no_knob_is_left_out_of_these_lists() -> None:
-    for name, (text, knobs) in SCHEDULER_KNOBS.items():
-        spec = loads_scenario(RICH + text).resolved()["schedulers"][0]
-        identity = {"name", "kind", "preset", "policy", "memory"}
-        assert set(spec) - identity == set(knobs), name
+@pytest.mark.parametrize("name", k.SCHEDULERS)
+def test_trap_02_every_scheduler_knob_changes_something(name: str) -> None:
+    text, knobs = k.SCHEDULERS[name]
+    # One loop under the load of two cores never idles; how timers round shows on an idle one.
+    rate = "40/s" if "event_loop" in name or "node" in name else "400/s"
+    table = k.WIRED if name == "gthread" else k.RICH
+    base = loads_scenario((table + text).replace("400/s", rate))
+    paths = {f"schedulers.0.{knob}": value for knob, value in (knobs | k.MEMORY).items()}
+    assert ignored(base, paths) == []
+
+
+@pytest.mark.parametrize("name", k.LISTENERS)
+def test_trap_02_every_knob_of_a_socket_changes_something(name: str) -> None:
+    crowded = "" if name == "sync_workers" else k.CROWDED
+    base = loads_scenario(k.WIRED + k.SCHEDULERS[name][0] + crowded)
+    paths = {f"schedulers.0.listen.{knob}": value for knob, value in k.LISTENERS[name].items()}
+    assert ignored(base, paths | {"schedulers.0.processes": "3"}) == []
+
+
+@pytest.mark.parametrize("name", k.ELSEWHERE)
+def test_trap_02_every_other_field_changes_something(name: str) -> None:
+    text, paths = k.ELSEWHERE[name]
+    assert ignored(loads_scenario(text), paths) == []
+
+
+@pytest.mark.parametrize(("scheduler", "step", "other"), k.STEPS)
+def test_trap_02_every_field_of_a_step_changes_something(
+    scheduler: str, step: str, other: str
+) -> None:
+    before, after = (outcome(loads_scenario(k.with_step(scheduler, s))) for s in (step, other))
+    assert before != after
+
+
+def test_trap_02_no_knob_of_a_scheduler_is_left_out() -> None:
+    listed: dict[tuple[str, ...], set[str]] = {}
+    wanted: dict[tuple[str, ...], set[str]] = {}
+    for text, knobs in k.SCHEDULERS.values():
+        spec = loads_scenario(k.RICH + text).schedulers[0]
+        listed.setdefault(k.identity_of(spec), set()).update(knobs)
+        wanted[k.identity_of(spec)] = k.knobs_of(spec)
+    assert listed == wanted
+    assert {identity[0] for identity in wanted} == set(SCHEDULER_KINDS)
+
+
+def test_trap_02_no_knob_of_a_socket_is_left_out() -> None:
+    kinds = {
+        loads_scenario(k.RICH + k.SCHEDULERS[name][0]).schedulers[0].kind for name in k.LISTENERS
+    }
+    assert kinds == set(SCHEDULER_KINDS)
+    for name, knobs in k.LISTENERS.items():
+        assert set(knobs) == ({"backlog"} if name == "sync_workers" else k.fields_of(Listen))
+
+
+def test_trap_02_no_other_field_is_left_out() -> None:
+    tables: dict[str, set[str]] = {
+        "scenario": k.fields_of(RunSection) - {"name"},
+        "host": k.fields_of(Host) - {"os"},
+        "host.os": k.fields_of(HostOs),
+        "workload.connections": k.fields_of(Connections),
+        "workload.requests.a": k.fields_of(RequestClass) - {"name", "steps", "retries"},
+        "workload.requests.a.retries": k.fields_of(Retries),
+        "resources.db": k.fields_of(Resource),
+    }
+    wanted = {f"{table}.{field}" for table, fields in tables.items() for field in fields}
+    listed = {path for _, paths in k.ELSEWHERE.values() for path in paths}
+    assert listed - {"workload.arrivals.rate"} == wanted
+    fields = {(kind, f) for kind, step in STEP_KINDS.items() for f in k.fields_of(step) - {"name"}}
+    assert {k.changed_in(step, other) for _, step, other in k.STEPS} == fields
+
+
+@pytest.mark.parametrize("knob", ['keep_alive="1s"', "max_connections=3", "max_requests=5"])
+def test_trap_02_what_would_change_nothing_is_refused(knob: str) -> None:
+    base = loads_scenario(k.RICH + k.SCHEDULERS["sync_workers"][0])
+    with pytest.raises(ScenarioError, match="no effect"):
+        base.with_overrides([f"schedulers.0.listen.{knob}"])
 
 
 def test_trap_03_overload_is_said_and_its_quantiles_are_censored() -> None:
@@ -228,10 +179,17 @@ def test_trap_04_a_discipline_does_what_its_name_says() -> None:
     assert run(tomcat(1), *work).done == {"A": 50.0, "B": 100.0, "C": 150.0}
 
 
-def test_trap_05_a_loop_uses_one_core_of_eight() -> None:
-    scenario = open_scenario(LOOP, "800/s", cores=8, duration="5s", drain="0s")
+@pytest.mark.parametrize("processes", [1, 3])
+@pytest.mark.parametrize("name", ["event_loop", "cpython threads", "gthread", "fastapi def"])
+def test_trap_05_a_loop_or_a_lock_uses_one_core_of_eight(name: str, processes: int) -> None:
+    spec = EVERY_KIND[name] | {"processes": processes}
+    options: dict[str, Any] = {"cores": 8, "duration": "2s", "drain": "0s"}
+    scenario = open_scenario(spec, "800/s", **options, connections={"count": 200})
     record = simulate(scenario, scenario.schedulers[0], draw(scenario, 0))
-    assert float(record.series["busy_cores"].max()) <= 1.0 + 1e-9
+    # Whoever wakes up for the lock and does not get it has used a core as well.
+    wakes = 0.0 if name == "event_loop" else 0.05 * processes
+    most = float(record.series["busy_cores"].max())
+    assert 0.9 * processes < most <= processes + wakes + 1e-9
 
 
 @pytest.mark.parametrize("spec", ALL, ids=KINDS)
@@ -337,16 +295,19 @@ def test_trap_11_in_flight_is_arrived_minus_ended(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize("rate", ['"0/s"', '"-5/s"', '"nan/s"', '"inf/s"', "nan", "inf", "0"])
 def test_trap_12_rates_that_are_none_are_refused(rate: str) -> None:
     with pytest.raises(ScenarioError, match="rate"):
-        loads_scenario((RICH + TOMCAT).replace('rate = "400/s"', f"rate = {rate}"))
+        loads_scenario((k.RICH + k.TOMCAT).replace('rate = "400/s"', f"rate = {rate}"))
 
 
 def test_trap_13_no_test_has_a_tolerance_wide_enough_to_prove_nothing() -> None:
+    """What was measured or published is matched to 15 %, and such a test names it so."""
     here = Path(__file__).resolve()
     wide = []
     for path in here.parents[1].rglob("*.py"):
-        for match in re.finditer(r"rel=([0-9.]+(?:e-?\d+)?)", path.read_text("utf-8")):
-            if path != here and float(match[1]) > 1e-3:
-                wide.append(f"{path.name}: {match[0]}")
+        for line in path.read_text("utf-8").splitlines():
+            match = re.search(r"rel=([0-9.]+(?:e-?\d+)?)", line)
+            limit = 0.15 if re.search(r"approx\((measured|published)", line) else 1e-3
+            if path != here and match is not None and float(match[1]) > limit:
+                wide.append(f"{path.name}: {line.strip()}")
     assert wide == []
 
 
@@ -377,4 +338,25 @@ def test_trap_15_a_time_out_frees_the_worker_when_the_runtime_would() -> None:
     parked = run(VIRTUAL, late, request("cpu 5ms", at=20.0))
     assert parked.done["B"] == 25.0
     assert parked.journal.let_go == [(10.0, "A")]
-    assert dataclasses.is_dataclass(parked)
+
+
+@pytest.mark.parametrize("name", ["cpython threads", "sync_workers", "gthread"])
+def test_trap_15_a_blocking_call_keeps_its_python_thread(name: str) -> None:
+    one = {"max_workers": 1} if name == "cpython threads" else {"processes": 1}
+    free = {"thread_create": "0s", "dispatch": "0s"} if name != "sync_workers" else {}
+    spec = EVERY_KIND[name] | one | free | ({"threads": 1} if name == "gthread" else {})
+    late = request("io 100ms, cpu 1ms", timeout="10ms")
+    finished = run(spec, late, request("cpu 5ms", at=20.0))
+    assert finished.outcomes["A"] == "timed_out"
+    assert finished.done["B"] == 105.0
+
+
+@pytest.mark.parametrize("api", ["to_thread", "run_in_threadpool"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", "libuv"])
+def test_trap_15_so_does_one_that_was_given_to_a_thread(loop: str, api: str) -> None:
+    knobs = {"libuv": {"UV_THREADPOOL_SIZE": 1}}.get(loop, {"max_workers": 1, "total_tokens": 1})
+    late = request([offload(api, "blocking 100ms")], timeout="10ms")
+    others = [request([offload(api, "cpu 5ms")], at=20.0), request("cpu 5ms", at=20.0)]
+    finished = run(LOOP | {"loop": loop} | knobs, late, *others, cores=2)
+    assert finished.outcomes["A"] == "timed_out"
+    assert finished.done == {"B": 105.0, "C": 25.0}  # the loop itself is free

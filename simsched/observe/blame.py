@@ -1,0 +1,219 @@
+"""Blame: who made whom wait, for what, and what the culprit did meanwhile.
+
+At each station (the loop, a pool's threads, processors or carriers, the cores, a resource, a lock)
+there are at any time N_v requests of class v that wait and H holds, H_k of them by requests of one
+class in one step, k. Of the waiting of class v, step k is to blame for
+
+    integral of N_v(t) H_k(t) / H(t) dt,
+
+so what is waited for is shared out among all who had it at that time. Where nobody held the station
+(a wake-up under way, the runtime's own work), nobody is to blame: key 0. The seconds blamed for the
+waits of a class add up to the parts of the breakdown in which they are booked: admission and run
+queue (loop, threads, core, pools), resource and lock (their names), gil.
+
+Nothing of this happens while requests are simulated: their diaries are read in blocks, and what is
+older than the oldest request under way is added up and forgotten.
+
+What the interpreter lock costs whom is told by the lock itself (``Observer.blamed``). A request's
+wait within a ``parallel`` step counts by what its slowest branch waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from simsched.observe.record import BlameRow, Stall
+from simsched.observe.stays import (
+    CORES,
+    PROCESSES,
+    THREADS,
+    Intervals,
+    Owners,
+    Stays,
+    chosen,
+    joined,
+)
+from simsched.observe.steps import NOBODY, StepNames
+from simsched.sim.task import PERMITS
+
+if TYPE_CHECKING:
+    from simsched.observe.marks import Entries
+    from simsched.observe.series import FloatArray
+
+HOME_CAUSES: Final = {"event_loop": "loop", "goroutine": "core", "virtual_thread": "core"}
+CORE_CAUSE: Final = "core"
+WORTH_SETTLING: Final = 1 << 15
+"""Intervals that are kept before they are added up, unless many of them go on."""
+SLICE: Final = 1 << 12
+"""Beginnings of intervals that are sorted and added up at a time: as many as make arrays for which
+numpy need not ask the operating system for memory, which takes longer than adding up."""
+LEAST_HELD: Final = 1e-9
+"""Fewer holds than this are none: what rounding leaves of sums of shares."""
+
+
+class Blame:
+    """Waits and holds as the diaries tell them, and the blame that is certain already."""
+
+    def __init__(self, kind: str, slice_s: float = 0.0) -> None:
+        self.kind = kind
+        self.slice_s = slice_s
+        self.names = StepNames()
+        home = "threads" if kind in THREADS else HOME_CAUSES.get(kind, "workers")
+        self.places: list[str] = [home, CORE_CAUSE]
+        self._place_of: dict[str, int] = {}
+        self._waits: list[Intervals] = []
+        self._holds: list[Intervals] = []
+        self._pending = 0
+        self._left = 0  # of the pending ones, those that were under way at the last settlement
+        self._settled_s = -math.inf
+        self._sums: dict[tuple[int, int], FloatArray] = {}  # by place and class; one per key
+        self._told: dict[tuple[str, int, int, str], float] = {}
+        self._stall_s = 0.0, 0.0  # the longest one, from and to
+        self._inside: list[Intervals] = []  # what the loop was held by meanwhile
+        self._recent: list[Intervals] = []  # ... and of the last two blocks, by whom at all
+
+    def place(self, name: str) -> int:
+        """The number of a place: a resource, a lock, or the pool of an executor."""
+        number = self._place_of.get(name)
+        if number is None:
+            number = self._place_of[name] = len(self.places)
+            self.places.append(name)
+        return number
+
+    def tell(self, cause: str, victim: int, culprit: int, step: str, seconds: float) -> None:
+        """Somebody who knows at once says whose fault a wait was."""
+        key = cause, victim, culprit, step
+        self._told[key] = self._told.get(key, 0.0) + seconds
+
+    def add(self, entries: Entries, owners: Owners) -> None:
+        """Read a block of diaries."""
+        if self.kind == "sync_workers":  # whoever is free first takes the next connection
+            owners = owners._replace(process=np.zeros_like(owners.process))
+        stays = Stays(entries, owners, self.names, self.kind, self.slice_s)
+        waits, holds = stays.waits_for_workers(), stays.holds_of_workers()
+        at_workers = holds[-1]
+        if any(note >= PERMITS for note in stays.present):
+            waits.append(stays.waits_for_permits())
+            holds += stays.holds_of_permits()
+        self._recent = [*self._recent[-1:], at_workers]
+        if self._inside:
+            self._inside.append(self._during_stall(at_workers))
+        self._waits += waits
+        self._holds += holds
+        self._pending += sum(len(part.start_s) for part in (*waits, *holds))
+
+    def is_due(self) -> bool:
+        """Whether so much has come in that adding it up is worth its while."""
+        return self._pending > WORTH_SETTLING + 2 * self._left
+
+    def settle(self, until_s: float) -> None:
+        """Add up all before ``until_s``: nothing that is still to come may begin before it."""
+        if not self._waits or until_s <= self._settled_s:
+            return
+        waits, self._waits = _split(joined(self._waits), until_s)
+        holds, self._holds = _split(joined(self._holds), until_s)
+        stations = np.unique(waits.station).tolist()
+        for begin_s, end_s in self._slices(waits, holds, until_s):
+            for station in stations:
+                here = (waits.station == station) & (waits.start_s < end_s)
+                now = chosen(waits, here & (waits.end_s > begin_s))
+                place = station // PROCESSES
+                # Whoever computes, in whatever process, has a core.
+                mine = holds.weight > 0 if place == CORES else holds.station == station
+                mine = mine & (holds.start_s < end_s) & (holds.end_s > begin_s)
+                if len(now.start_s):
+                    self._share(place, now, chosen(holds, mine), begin_s, end_s)
+        self._pending = self._left = sum(len(p.start_s) for p in (*self._waits, *self._holds))
+        self._settled_s = until_s
+
+    def _slices(
+        self, waits: Intervals, holds: Intervals, until_s: float
+    ) -> list[tuple[float, float]]:
+        """The time up to ``until_s`` in slices with some ten thousand events each."""
+        begins = np.concatenate((waits.start_s, holds.start_s))
+        begins = begins[begins < until_s]
+        edges = np.sort(begins)[SLICE::SLICE].tolist()
+        edges = [self._settled_s, *(edge for edge in edges if edge > self._settled_s), until_s]
+        return [(a, b) for a, b in pairwise(edges) if b > a]
+
+    def _share(
+        self, place: int, waits: Intervals, holds: Intervals, begin_s: float, end_s: float
+    ) -> None:
+        """Share what is waited for in a slice of time out among those who hold.
+
+        Waits that began before or go on after the slice count from its beginning to its end.
+        """
+        begun, goes_on = waits.start_s <= begin_s, waits.end_s >= end_s
+        n, m = len(begun), len(holds.start_s)
+        inner = np.concatenate((np.flatnonzero(~begun), n + np.flatnonzero(~goes_on)))
+        turns = np.concatenate((waits.start_s, waits.end_s))[inner]
+        last_s = end_s if goes_on.any() else float(turns.max())  # it may be infinite
+        first_s = begin_s if begun.any() else float(turns.min())
+        times = np.concatenate((turns, holds.start_s, holds.end_s, [first_s, last_s]))
+        np.clip(times, first_s, last_s, out=times)
+        order = np.argsort(times, kind="stable")
+        width_s = np.diff(times[order])
+        weight = holds.weight.astype(np.float64) if place == CORES else np.ones(m)
+        rest = np.zeros(2 * m + 2)
+        changes = np.concatenate((np.zeros(len(turns)), weight, -weight, [0.0, 0.0]))
+        held = np.cumsum(changes[order])[:-1]
+        is_held = held > LEAST_HELD
+        share_s = np.divide(width_s, held, out=np.zeros(len(held)), where=is_held)
+        free_s = np.where(is_held, 0.0, width_s)
+        at = np.empty(len(times))
+        for victim in np.flatnonzero(np.bincount(waits.key)).tolist():
+            one = np.where(waits.key == victim, waits.weight, 0.0).astype(np.float64)
+            changes = np.concatenate((np.concatenate((one, -one))[inner], rest))
+            waiting = np.cumsum(changes[order])[:-1] + one[begun].sum()
+            at[order] = np.append(0.0, np.cumsum(waiting * share_s))
+            until, since = at[len(turns) + m : -2], at[len(turns) : len(turns) + m]
+            seconds = weight * (until - since)
+            sums: FloatArray = np.bincount(
+                holds.key, seconds, minlength=len(self.names.pairs)
+            ).astype(np.float64, copy=False)
+            sums[NOBODY] += max(0.0, float(waiting @ free_s))
+            before = self._sums.get((place, victim))
+            if before is not None:
+                sums[: len(before)] += before
+            self._sums[place, victim] = sums
+
+    def rows(self) -> list[BlameRow]:
+        """All blame, in the order of cause, victim, culprit and step."""
+        found: dict[tuple[str, int, int, str], float] = dict(self._told)
+        for (place, victim), sums in self._sums.items():
+            for key in np.flatnonzero(sums > 0).tolist():
+                row = (self.places[place], victim, *self.names.pairs[key])
+                found[row] = found.get(row, 0.0) + float(sums[key])
+        return [BlameRow(*row, seconds) for row, seconds in sorted(found.items())]
+
+    def watch(self, start_s: float, end_s: float) -> None:
+        """The loop was away from its poll. The longest such time is kept, and what it did then."""
+        if end_s - start_s > self._stall_s[1] - self._stall_s[0]:
+            self._stall_s = start_s, end_s
+            self._inside = [self._during_stall(holds) for holds in self._recent]
+
+    def _during_stall(self, holds: Intervals) -> Intervals:
+        start_s, end_s = self._stall_s
+        return chosen(holds, (holds.start_s < end_s) & (holds.end_s > start_s))
+
+    def stall(self) -> Stall | None:
+        """The longest stall, and whose step was the longest in it."""
+        start_s, end_s = self._stall_s
+        if end_s <= start_s:
+            return None
+        holds = joined(self._inside) if self._inside else None
+        if holds is None or not len(holds.start_s):
+            return Stall(end_s - start_s, -1, "", 0.0)
+        inside_s = np.minimum(holds.end_s, end_s) - np.maximum(holds.start_s, start_s)
+        at = int(np.argmax(inside_s))
+        culprit, step = self.names.pairs[int(holds.key[at])]
+        return Stall(end_s - start_s, culprit, step, float(inside_s[at]))
+
+
+def _split(of: Intervals, until_s: float) -> tuple[Intervals, list[Intervals]]:
+    """What begins before ``until_s``, and what is left for later: what ends after it."""
+    return chosen(of, of.start_s < until_s), [chosen(of, of.end_s > until_s)]

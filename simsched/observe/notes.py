@@ -1,0 +1,70 @@
+"""What diaries note besides marks, so that blame can be worked out from them afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simsched.observe.blame import Blame
+from simsched.observe.marks import ASKED, GAVE, TOOK, WHATS
+from simsched.sim.observer import Observer
+from simsched.sim.task import ADMISSION, BACK_OFF, BLOCKING, IO, MOVED, PERMITS, STEPS
+
+if TYPE_CHECKING:
+    from simsched.sim.task import Task
+
+
+class Notes(Observer):
+    """The part of the ledger that takes these notes."""
+
+    def __init__(self, kind: str, slice_s: float) -> None:
+        self.blame = Blame(kind, slice_s)
+        # What diaries are to note: that a permit was ..., by name of the resource.
+        self._permits: dict[str, int] = {}
+
+    def blamed(
+        self, now: float, cause: str, victim: int, culprit: int, step: str, seconds: float
+    ) -> None:
+        self.blame.tell(cause, victim, culprit, step, seconds)
+
+    def moved(self, now: float, task: Task, place: str) -> None:
+        task.marks += MOVED, self.blame.place(place) if place else 0
+
+    def asked(self, now: float, task: Task, name: str) -> None:
+        task.marks += self._note(name) + ASKED, now
+
+    def took(self, now: float, task: Task, name: str) -> None:
+        task.marks += self._note(name) + TOOK, now
+
+    def gave(self, now: float, task: Task, name: str) -> None:
+        task.marks += self._note(name) + GAVE, now
+
+    def _note(self, name: str) -> int:
+        note = self._permits.get(name)
+        if note is None:
+            note = self._permits[name] = PERMITS + WHATS * self.blame.place(name)
+        return note
+
+    def note_back_off(self, now: float, task: Task) -> None:
+        """Until now the client waited by itself, before it sent the request once more."""
+        task.marks += BACK_OFF, now - task.since_s
+
+    def further_diary(self, now: float, task: Task) -> list[float]:
+        """A new diary for an attempt under way: with where it is, and what it has behind it."""
+        waits = place = 0
+        for code, value in zip(task.marks[::2], task.marks[1::2], strict=True):
+            if code == ADMISSION:
+                waits = place = 0
+            elif code in (IO, BLOCKING):
+                waits += 1
+            elif code == STEPS:
+                waits += int(value)
+            elif code == MOVED:
+                place = int(value)
+        phase = task.phase
+        in_wait = phase in (IO, BLOCKING)  # the new diary says so once more
+        marks = [phase, now, STEPS, waits - in_wait]
+        if place:
+            marks = [phase, now, MOVED, place, phase, now, STEPS, waits - 2 * in_wait]
+        for resource in task.held:
+            marks += self._note(resource.name) + TOOK, now
+        return marks

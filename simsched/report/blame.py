@@ -1,0 +1,143 @@
+"""Who waits for whom, in words and rows: the same for the terminal and the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from simsched.report.result_model import ResultDocument, SchedulerResult
+from simsched.report.result_scheduler import Blame
+from simsched.report.units import duration_scale, format_duration, format_estimate, format_percent
+
+LEAST_SHARE: Final = 0.01
+"""Rows below this share of the victim's latency are not worth a line."""
+LEAST_STALL_S: Final = 1e-3
+"""Shorter stalls of a loop are not worth a word, nor is a shorter step the cause of a long one."""
+MOST_ROWS: Final = 6
+"""Lines per scheduler in a terminal."""
+HEADERS: Final = ("scheduler", "who waits", "for", "taken by", "per request", "share")
+
+THINGS: Final = {
+    "loop": "the loop",
+    "threads": "a thread",
+    "core": "a core",
+    "workers": "a worker",
+    "gil": "the interpreter lock",
+}
+
+
+@dataclass(frozen=True)
+class BlameLine:
+    """One row as text."""
+
+    scheduler: str
+    victim: str
+    thing: str
+    culprit: str
+    seconds: str
+    share: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """In the order of `HEADERS`."""
+        return self.scheduler, self.victim, self.thing, self.culprit, self.seconds, self.share
+
+
+def thing(cause: str, kind: str = "") -> str:
+    """What was waited for at this kind of scheduler, as people say it."""
+    if kind == "sync_workers" and cause == "threads":
+        cause = "workers"
+    if cause.startswith("pool:"):
+        return f"a thread of {cause.removeprefix('pool:')}"
+    if cause.startswith("lock:"):
+        return f"lock {cause.removeprefix('lock:')}"
+    return THINGS.get(cause, cause)
+
+
+def culprit(row: Blame) -> str:
+    """Who had it, and what it did meanwhile."""
+    if row.culprit is None:
+        return "nobody (runtime)"
+    return f"{row.culprit}: {row.step}" if row.step else row.culprit
+
+
+def worst(scheduler: SchedulerResult, most: int | None = MOST_ROWS) -> list[Blame]:
+    """The rows worth showing, the most seconds first."""
+    rows = [row for row in scheduler.blame if (row.share.value or 0.0) >= LEAST_SHARE]
+    return rows[:most]
+
+
+def blame_lines(
+    result: ResultDocument, most: int | None = MOST_ROWS, *, pm: str = "±"
+) -> list[BlameLine]:
+    """The rows of all schedulers."""
+    return [
+        BlameLine(
+            scheduler.name,
+            row.victim,
+            thing(row.cause, scheduler.kind),
+            culprit(row),
+            format_estimate(row.seconds, duration_scale, pm=pm, digits=3),
+            format_percent(row.share.value),
+        )
+        for scheduler in result.schedulers
+        for row in _by_victim(worst(scheduler, most))
+    ]
+
+
+def _by_victim(rows: Sequence[Blame]) -> list[Blame]:
+    """Rows of one victim together, the victim that waits most first."""
+    victims = dict.fromkeys(row.victim for row in rows)
+    return [row for victim in victims for row in rows if row.victim == victim]
+
+
+def blame_sentences(result: ResultDocument) -> list[tuple[str, str]]:
+    """Name of each scheduler, and who makes whom wait most there; nothing where nobody waits."""
+    found = []
+    for scheduler in result.schedulers:
+        rows = worst(scheduler, None)
+        if rows:
+            found.append((scheduler.name, _sentence(rows[0], scheduler) + _stall(scheduler)))
+    return found
+
+
+def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
+    waited_s = sum(other.total_s for other in scheduler.blame if other.victim == row.victim)
+    share = format_percent(row.total_s / waited_s)
+    text = f"{share} of {row.victim}'s waiting is for {thing(row.cause, scheduler.kind)}"
+    if row.culprit is None:
+        return f"{text} that nobody has: {_reasons(row, scheduler)}"
+    doing = f" in {row.step}" if row.step else ""
+    return f"{text}, taken by {row.culprit}{doing}"
+
+
+def _reasons(row: Blame, scheduler: SchedulerResult) -> str:
+    """Why something is waited for that nobody has."""
+    reasons = ["it is being woken up", "the runtime is at work"]
+    if row.cause == "loop" and (scheduler.breakdown_s.gil.value or 0.0) > 0:
+        reasons.append("its thread waits for the interpreter lock")
+    if scheduler.activity.get("connections_opened"):
+        reasons.append("requests wait for a connection")
+    return f"{', '.join(reasons[:-1])}{',' * (len(reasons) > 2)} or {reasons[-1]}"
+
+
+def _stall(scheduler: SchedulerResult) -> str:
+    stall = scheduler.longest_stall
+    if stall is None or stall.culprit is None or stall.seconds < LEAST_STALL_S:
+        return ""
+    text = f"; the longest stall of the loop took {format_duration(stall.seconds)}, "
+    if stall.step_s < LEAST_STALL_S:
+        return f"{text}no step in it more than {format_duration(stall.step_s)}"
+    return (
+        f"{text}its longest step was {stall.culprit}'s {stall.step} "
+        f"({format_duration(stall.step_s)})"
+    )
+
+
+def blame_finding(result: ResultDocument) -> str:
+    """All sentences in one."""
+    sentences = blame_sentences(result)
+    if not sentences:
+        return "Nobody waits for anybody for more than 1% of the latency."
+    return "; ".join(f"{name}: {text}" for name, text in sentences) + "."

@@ -1,0 +1,117 @@
+"""What a server does with a loop: it accepts connections, reads requests, and refuses some.
+
+Accepting is work of the loop like any other. All processes that sleep in their poll are woken by a
+connection; whoever comes late finds nothing, and has paid for it. Who is busy looks at its next
+poll. A connection that is accepted is read from in the iteration after, when its transport has been
+made; it costs what a task costs.
+
+uvicorn's ``limit_concurrency`` (uvicorn/protocols/http/*_impl.py) answers 503 and closes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from simsched.schedulers.coroutines import CREATE, STEP, Coroutines
+from simsched.schedulers.executor import Errand
+from simsched.sim.task import RUN_QUEUE, Task
+
+if TYPE_CHECKING:
+    from simsched.scenario import EventLoopSpec
+    from simsched.sim.machine import Machine
+    from simsched.sim.network import Connection
+
+# Handles of the server itself: accept what waits; begin to read from a new connection.
+ACCEPT, OPEN = 20, 21
+
+
+class ServerHandle:
+    """A handle in the ready queue that belongs to no request."""
+
+    __slots__ = ("connection", "stage")
+
+    def __init__(self, stage: int, connection: Connection | None = None) -> None:
+        self.stage = stage
+        self.connection = connection
+
+
+class LoopServer(Coroutines):
+    """A server whose requests are coroutines."""
+
+    def __init__(self, machine: Machine, spec: EventLoopSpec) -> None:
+        super().__init__(machine, spec)
+        self.task_create_s = spec.task_create_s
+        self.limit = spec.limit_concurrency
+        self.request_s = spec.request_s
+        self.is_def = spec.endpoint == "def"
+        self.opening: set[Connection] = set()  # accepted, and not read from yet
+        self.waiting: deque[Connection] = deque()  # the accept queue
+        if self.network is not None:
+            self.waiting = self.network.listener.queue
+
+    # -- connections -------------------------------------------------------------------------
+
+    def may_accept(self) -> bool:
+        """Whether the listening socket is readable, and the loop still looks at it."""
+        most = self.spec.listen.max_connections
+        return bool(self.waiting) and (most is None or len(self.connections) < most)
+
+    def accepted(self, connection: Connection) -> None:
+        """Its transport is made in the next iteration; until then nothing is read from it."""
+        if connection.open:
+            self.owed_s += self.spec.task_create_s
+            self.opening.add(connection)
+            self.ready.append(ServerHandle(OPEN, connection))  # type: ignore[arg-type]
+
+    def readable(self, connection: Connection) -> None:
+        if connection not in self.opening:
+            self.read(connection)
+
+    def serve(self, handle: ServerHandle, most: int) -> None:
+        """Run a handle of the server; at most so many connections are accepted."""
+        connection = handle.connection
+        if connection is not None:
+            self.opening.remove(connection)
+            if connection.open and connection.request is not None:
+                self.read(connection)
+            return
+        while most > 0 and (connection := self.accept()) is not None:
+            self.accepted(connection)
+            most -= 1
+
+    # -- handles -----------------------------------------------------------------------------
+
+    def callback(self, task: Task) -> bool:
+        """A handle without user code: take a request, or resolve the future a task awaits.
+
+        The task's next step has to be put into the ready queue, unless the result is False.
+        """
+        if task.stage == CREATE:
+            self.owed_s += self.task_create_s
+            if self.limit is not None and self._is_full(self.limit):
+                self.clients.rejected(task)
+                return False
+            self.tasks += 1
+            task.left_s = self.request_s
+            if self.is_def:
+                self._take_to_thread(task)
+            entered = self.entered
+            entered(self.clock.now, task, RUN_QUEUE)
+        elif task.worker is not None:
+            errand = task.worker
+            assert isinstance(errand, Errand)
+            errand.executor.reported(task, errand)
+        task.stage = STEP
+        return True
+
+    def _take_to_thread(self, task: Task) -> None:
+        """A ``def`` endpoint: one trip for each sync dependency, and one for itself."""
+        hops = 1 + self.spec.sync_dependencies
+        threads = self.executors["run_in_threadpool"]
+        task.worker = Errand(threads, len(task.ops), hops=hops)
+        task.left_s += 0.5 * self.spec.hop_s
+
+    def _is_full(self, limit: int) -> bool:
+        """Whether ``limit_concurrency`` is reached: idle connections count, and this one does."""
+        return len(self.connections) >= limit or self.tasks >= limit

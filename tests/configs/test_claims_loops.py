@@ -1,0 +1,107 @@
+"""What the examples of event loops and their threads say of themselves, on shorter runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from .runs import example, latencies_s, records, short, value
+
+
+def p99_s(result: object, scheduler: str, class_name: str | None = None) -> float:
+    return float(np.quantile(latencies_s(result, scheduler, class_name), 0.99))  # type: ignore[arg-type]
+
+
+class TestFastapiSyncCliff:
+    brief = short("30s", 2, warmup="5s")
+
+    def test_look_ups_wait_for_reports_with_an_idle_cpu(self) -> None:
+        result = example("fastapi_sync_cliff", *self.brief)
+        entry = result.schedulers["fastapi-def"]
+        assert value(entry["utilization"]["cpu"]) < 0.03
+        assert value(entry["resources"]["pool:anyio"]["utilization"]) > 0.9
+        assert "threads of anyio are taken" in entry["binding"]
+        assert float(np.median(latencies_s(result, "fastapi-def", "look-up"))) > 0.05
+
+    def test_more_tokens_or_processes_end_that(self) -> None:
+        result = example("fastapi_sync_cliff", *self.brief)
+        tokens, processes = (p99_s(result, n, "look-up") for n in ("80 tokens", "2 processes"))
+        assert tokens < 6e-3
+        assert tokens < processes < 50e-3
+
+    def test_below_the_knee_nobody_waits(self) -> None:
+        fewer = example(
+            "fastapi_sync_cliff",
+            "workload.requests.report.weight=25",
+            "workload.arrivals.rate=125/s",
+            *self.brief,
+            schedulers=("fastapi-def",),
+        )
+        assert p99_s(fewer, "fastapi-def", "look-up") < 0.05
+
+
+class TestBlockingInAsyncDef:
+    brief = ("scenario.replications=1",)
+
+    def test_asyncio_makes_everybody_wait_alike(self) -> None:
+        times = latencies_s(example("blocking_in_async_def", *self.brief), "uvicorn")
+        middle = float(np.median(times))
+        assert round(middle, 1) == 2.0
+        assert round(float(times.max()), 1) == 2.0
+
+    def test_uvloop_makes_some_wait_for_ten_seconds(self) -> None:
+        times = latencies_s(example("blocking_in_async_def", *self.brief), "uvicorn-uvloop")
+        assert float(np.median(times)) < 1.5
+        assert float(np.quantile(times, 0.99)) > 8.0
+
+    @pytest.mark.parametrize("name", ["uvicorn", "uvicorn-uvloop"])
+    def test_it_is_ten_a_second_either_way(self, name: str) -> None:
+        entry = example("blocking_in_async_def", *self.brief).schedulers[name]
+        assert 9 < value(entry["throughput_rps"]) < 11
+
+    def test_without_async_it_is_a_tenth_of_a_second(self) -> None:
+        times = latencies_s(example("blocking_in_async_def", *self.brief), "fastapi-def")
+        assert float(times.max()) < 0.11
+
+
+class TestToThreadAgainstLimiter:
+    brief = short("20s", 2)
+
+    def test_eight_threads_queue_and_forty_do_not(self) -> None:
+        result = example("to_thread_against_limiter", *self.brief)
+        entry = result.schedulers["fastapi-async"]
+        assert entry["resources"]["pool:executor"]["capacity"] == 8
+        assert value(entry["resources"]["pool:executor"]["utilization"]) == pytest.approx(
+            0.88, abs=0.04
+        )
+        assert p99_s(result, "fastapi-async", "to_thread") > 0.2
+        assert p99_s(result, "fastapi-async", "run_in_threadpool") < 0.102
+
+    def test_more_workers_end_the_difference(self) -> None:
+        result = example("to_thread_against_limiter", *self.brief)
+        assert p99_s(result, "32 workers", "to_thread") < 0.102
+
+
+class TestWebsockets:
+    brief = short("40s", 1, warmup="25s")
+
+    def per_session_bytes(self, name: str) -> float:
+        (record,) = records(example("websockets", *self.brief), name)
+        sessions = float(record.series["in_system"][-1])
+        return float(record.series["memory_bytes"][-1] - record.peak["base"]) / sessions
+
+    def test_a_session_costs_a_loop_a_quarter_of_what_a_thread_costs(self) -> None:
+        loop, node, thread = map(
+            self.per_session_bytes, ("uvicorn-uvloop", "node", "a thread each")
+        )
+        assert node < loop < 5.5e3
+        assert 4 * loop < thread < 5 * loop
+
+    def test_all_of_them_keep_up_but_a_pool_of_200(self) -> None:
+        schedulers = example("websockets", *self.brief).schedulers
+        small = schedulers.pop("200 threads")
+        assert value(small["utilization"]["cpu"]) < 0.02
+        assert small["verdict"] == "OVERLOADED"
+        assert value(small["throughput_rps"]) < 12
+        for entry in schedulers.values():
+            assert value(entry["throughput_rps"]) > 40
