@@ -209,7 +209,7 @@ def _check_core_time(record: RunRecord, simulation: Simulation) -> None:
         return
     totals = record.totals
     of_requests_s = float(record.parts_s[:, PARTS.index("cpu")].sum())
-    early_s, late_s = unbooked_s(simulation.host, record.end_s)
+    early_s, late_s = unbooked_s(simulation, record.end_s)
     slack_s = 1e-9 + 1e-12 * len(record) * (1.0 + record.end_s)
     most_s = totals["busy_core_s"] + slack_s
     if of_requests_s > most_s:
