@@ -19,8 +19,18 @@ from simsched._version import __version__
 if TYPE_CHECKING:
     from simsched.scenario import Scenario, ScenarioError, load_scenario
     from simsched.study.run import RunResult, run
+    from simsched.study.tracing import Trace, trace
 
-__all__ = ["RunResult", "Scenario", "ScenarioError", "__version__", "load_scenario", "run"]
+__all__ = [
+    "RunResult",
+    "Scenario",
+    "ScenarioError",
+    "Trace",
+    "__version__",
+    "load_scenario",
+    "run",
+    "trace",
+]
 
 _HOMES = {
     "load_scenario": "simsched.scenario",
@@ -28,6 +38,8 @@ _HOMES = {
     "ScenarioError": "simsched.scenario",
     "run": "simsched.study.run",
     "RunResult": "simsched.study.run",
+    "trace": "simsched.study.tracing",
+    "Trace": "simsched.study.tracing",
 }
 
 

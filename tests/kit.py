@@ -50,6 +50,15 @@ GO: Spec = {"kind": "goroutine", "create": "0s", "switch": "0s", "steal": "0s"} 
 VIRTUAL: Spec = {"kind": "virtual_thread", "create": "0s", "switch": "0s", "steal": "0s"} | {
     "thread_create": "0s"
 }
+REACTOR: Spec = {
+    "kind": "reactor",
+    "iteration": "0s",
+    "event": "0s",
+    "request": "0s",
+    "hop": "0s",
+    "thread_create": "0s",
+}
+FUTURES: Spec = {"kind": "fork_join", "task": "0s", "steal": "0s", "thread_create": "0s"}
 _POOL: Spec = {"kind": "thread_pool", "thread_create": "0s", "dispatch": "0s"}
 
 
@@ -192,6 +201,7 @@ def scenario_of(
     resources: Mapping[str, int] | None = None,
     connections: Mapping[str, Any] | None = None,
     duration: str = "1s",
+    host: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> Scenario:
     """A scenario on a machine without costs, except for what `os` says."""
@@ -199,7 +209,7 @@ def scenario_of(
     return Scenario.from_dict(
         {
             "scenario": {"name": "test", "duration": duration, **run},
-            "host": {"cores": cores, "os": {**FREE_OS, **(os or {})}},
+            "host": {"cores": cores, **(host or {}), "os": {**FREE_OS, **(os or {})}},
             "workload": {
                 "arrivals": dict(arrivals or {"kind": "constant", "rate": "1/s"}),
                 "requests": [dict(c) for c in classes],

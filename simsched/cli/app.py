@@ -14,6 +14,7 @@ from simsched.cli import (
     list_command,
     run_command,
     schema_command,
+    trace_command,
 )
 from simsched.cli.exit_codes import ExitCode
 from simsched.cli.guard import Commands
@@ -64,6 +65,9 @@ def _options(
 
 app.command("run", rich_help_panel=SIMULATE, epilog=run_command.EPILOG, no_args_is_help=True)(
     run_command.run
+)
+app.command("trace", rich_help_panel=SIMULATE, epilog=trace_command.EPILOG, no_args_is_help=True)(
+    trace_command.trace
 )
 app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_args_is_help=True)(
     check_command.check

@@ -12,6 +12,9 @@ from simsched.cli.console import can_open_browser, warn
 from simsched.report.files import OutputError, RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simsched.observe.timeline import Timeline
     from simsched.scenario import Scenario
     from simsched.study.run import RunResult
 
@@ -61,7 +64,7 @@ class Artefacts:
         folder, scenario = self.folder, result.scenario
         paths: dict[str, Path] = {}
         if self.dashboard:
-            paths["dashboard"] = folder.write_dashboard(result.document)
+            paths["dashboard"] = folder.write_dashboard(result.document, _timelines(result))
         else:  # that of an earlier run would not belong to this result
             with suppress(OSError):
                 folder.dashboard_path.unlink(missing_ok=True)
@@ -74,6 +77,13 @@ class Artefacts:
                 class_names=[request.name for request in scenario.classes],
             )
         return paths
+
+
+def _timelines(result: RunResult) -> Sequence[Timeline]:
+    """What the first replication of a small scenario looks like moment by moment."""
+    from simsched.study.tracing import closer_look
+
+    return () if result.interrupted else closer_look(result.scenario)
 
 
 def open_page(path: Path, *, wanted: bool | None, looked_at: bool) -> None:

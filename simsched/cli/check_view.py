@@ -115,7 +115,7 @@ def _total(demand: ClassDemand) -> str:
 def _places(scenario: Scenario, load: OfferedLoad) -> Table:
     """What has limited places: mean number needed without queueing, and how many there are."""
     table = _table("Who", "What", "needed", "of", "used", "full at")
-    cores = scenario.host.cores
+    cores = scenario.host.capacity_cores
     cpu_s = sum((d.share * d.cpu_s for d in load.classes.values()), 0.0)
     limit = cores / cpu_s if cpu_s > 0 else None
     _place(table, "host", "cores", load.cpu_cores, cores, load.cpu_utilization, limit)
@@ -143,7 +143,7 @@ def _place(
     who: str,
     what: str,
     needed: float | None,
-    available: int,
+    available: float,
     used: float | None,
     limit_rps: float | None,
 ) -> None:
@@ -154,7 +154,7 @@ def _place(
         Text(clean(who)),
         Text(clean(what)),
         NO_VALUE if needed is None else format_amount(needed),
-        f"{available:,}",
+        f"{available:,g}" if available % 1 else f"{available:,.0f}",
         Text(format_percent(used), style),
         format_rate(limit_rps),
     )

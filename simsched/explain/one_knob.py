@@ -13,6 +13,8 @@ from simsched.scenario.spec_base import Listen
 from simsched.scenario.specs import SCHEDULER_KINDS
 from simsched.scenario.steps import STEP_KINDS
 
+PARTS_OF_OTHERS = frozenset({"gil", "processes", "quota", "hyper_threads"})
+"""Concepts whose knobs are those of a scheduler or of the host."""
 HIDDEN = frozenset({"kind", "name", "preset", "dist"})
 """Keys that say which table it is, and are no knobs of it."""
 
@@ -51,7 +53,7 @@ def _places() -> Iterator[tuple[str, str, type[Model]]]:
     for step, model in STEP_KINDS.items():
         yield f"step:{step}", f"{{ {step} = ... }}", model
     for topic in topics():
-        if topic.group == "concept" and topic.name not in ("gil", "processes"):
+        if topic.group == "concept" and topic.name not in PARTS_OF_OTHERS:
             own = (table for table in tables(topic.name) if table[1] not in (Listen, HostOs))
             for title, model, _ in own:  # those two are parts of schedulers and of the host
                 yield f"concept:{topic.name}", title, model

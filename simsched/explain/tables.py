@@ -41,6 +41,8 @@ def tables(concept: str) -> Iterator[Table]:
         yield "[scenario]", RunSection, None
     elif concept == "host":
         yield "[host]", Host, None
+    elif concept in ("quota", "hyper_threads"):
+        yield from _part_of_host(concept)
     elif concept == "requests":
         yield "[[workload.requests]]", RequestClass, None
         yield "retries", Retries, None
@@ -56,6 +58,14 @@ def tables(concept: str) -> Iterator[Table]:
         yield from _connections()
     elif concept in ("processes", "gil", "memory"):
         yield from _of_schedulers(concept)
+
+
+def _part_of_host(concept: str) -> Iterator[Table]:
+    if concept == "hyper_threads":
+        yield "[host]", Host, frozenset({"cores", "threads_per_core", "sibling_speed"})
+        return
+    yield "[host]", Host, frozenset({"cores", "cpu_quota", "cpu_period", "cpu_burst"})
+    yield "[host.os]", HostOs, frozenset({"bandwidth_slice"})
 
 
 def _connections() -> Iterator[Table]:

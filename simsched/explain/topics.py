@@ -33,8 +33,10 @@ ORDER: Mapping[str, tuple[str, ...]] = {
         "event_loop",
         "goroutine",
         "virtual_thread",
+        "fork_join",
         "sync_workers",
         "gthread",
+        "reactor",
     ),
     "step": (
         "cpu",

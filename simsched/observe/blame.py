@@ -29,6 +29,7 @@ import numpy as np
 from simsched.observe.record import BlameRow, Stall
 from simsched.observe.stays import (
     CORES,
+    HOME,
     PROCESSES,
     THREADS,
     Intervals,
@@ -44,7 +45,14 @@ if TYPE_CHECKING:
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
 
-HOME_CAUSES: Final = {"event_loop": "loop", "goroutine": "core", "virtual_thread": "core"}
+HOME_CAUSES: Final = {
+    "event_loop": "loop",
+    "reactor": "loop",
+    "goroutine": "core",
+    "virtual_thread": "core",
+}
+LOOP: Final = "loop:"
+"""What the places begin with that are one of several loops. They are one cause, not several."""
 CORE_CAUSE: Final = "core"
 WORTH_SETTLING: Final = 1 << 15
 """Intervals that are kept before they are added up, unless many of them go on."""
@@ -65,6 +73,7 @@ class Blame:
         home = "threads" if kind in THREADS else HOME_CAUSES.get(kind, "workers")
         self.places: list[str] = [home, CORE_CAUSE]
         self._place_of: dict[str, int] = {}
+        self._loops: set[int] = set()  # places that are loops
         self._waits: list[Intervals] = []
         self._holds: list[Intervals] = []
         self._pending = 0
@@ -81,6 +90,9 @@ class Blame:
         number = self._place_of.get(name)
         if number is None:
             number = self._place_of[name] = len(self.places)
+            if name.startswith(LOOP):
+                self._loops.add(number)
+                name = "loop"
             self.places.append(name)
         return number
 
@@ -93,9 +105,10 @@ class Blame:
         """Read a block of diaries."""
         if self.kind == "sync_workers":  # whoever is free first takes the next connection
             owners = owners._replace(process=np.zeros_like(owners.process))
-        stays = Stays(entries, owners, self.names, self.kind, self.slice_s)
+        stays = Stays(entries, owners, self.names, self.kind, self.slice_s, self._loops)
         waits, holds = stays.waits_for_workers(), stays.holds_of_workers()
-        at_workers = holds[-1]
+        place = holds[-1].station // PROCESSES  # a call in an executor is no part of a stall
+        at_workers = chosen(holds[-1], (place == HOME) | np.isin(place, sorted(self._loops)))
         if any(note >= PERMITS for note in stays.present):
             waits.append(stays.waits_for_permits())
             holds += stays.holds_of_permits()

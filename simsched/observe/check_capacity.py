@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simsched.observe.checker import Checker
+from simsched.observe.checker import Checker, threw
 from simsched.observe.lock_books import LockBooks
 from simsched.schedulers.processes import processes_of
-from simsched.sim.task import COMPLETED, FAILED, Task
+from simsched.sim.task import COMPLETED, FAILED, REJECTED, Task
 from simsched.workload.program import ACQUIRE, CPU, RELEASE
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def limits_of_one(simulation: Simulation) -> tuple[int | None, int | None]:
     thread but no worker. A scheduler of another kind is taken at its word.
     """
     spec: Any = simulation.spec
-    cores = simulation.scenario.host.cores
+    cores = spec.visible_cpus(simulation.scenario.host)
     if spec.kind == "thread_pool":
         if spec.policy == "python":
             most = spec.resolved_max_workers(cores)
@@ -43,12 +43,27 @@ def limits_of_one(simulation: Simulation) -> tuple[int | None, int | None]:
         return spec.threads, spec.threads  # the main thread is part of the process
     if spec.kind == "event_loop":
         return 1, 1 + sum(simulation.machine.pools.values()) // spec.processes
+    if spec.kind == "reactor":
+        loops = spec.resolved_io_worker_count(cores)
+        return loops, loops + sum(simulation.machine.pools.values()) // spec.processes
     if spec.kind == "goroutine":
         return spec.resolved_gomaxprocs(cores), spec.max_threads
     if spec.kind == "virtual_thread":
         most = spec.resolved_max_pool_size(cores)
         return most, most
+    if spec.kind == "fork_join":
+        return fork_join_limits(spec, cores)
     return processes_of(simulation.scheduler)[0].worker_limit, None
+
+
+def fork_join_limits(spec: Any, cores: int) -> tuple[int | None, int | None]:
+    """The workers with all spares; threads of the client count where they run stages."""
+    if spec.thread_per_task(cores):
+        return None, None
+    most = spec.resolved_max_pool_size(cores)
+    if spec.io == "async" and spec.stages == "thenApply":
+        most += spec.io_threads
+    return most, most
 
 
 class Capacity(Checker):
@@ -174,14 +189,19 @@ class Capacity(Checker):
             task.held or any(task in holders for holders in self.holders.values())
         ):
             self.fail("nothing held at completion", "a permit", task)
-        if outcome == FAILED:
+        if outcome in (FAILED, REJECTED):
+            self._let_go(now, task)
+
+    def retried(self, now: float, task: Task, again: Task) -> None:
+        if not task.cancelled:  # it was rejected, perhaps in the middle of its steps
             self._let_go(now, task)
 
     def released(self, now: float, task: Task) -> None:
         self._let_go(now, task)
 
     def joined(self, now: float, branch: Task) -> None:
-        if not branch.cancelled and any(branch in holders for holders in self.holders.values()):
+        gave_up = branch.cancelled or threw(self.simulation, branch)
+        if not gave_up and any(branch in holders for holders in self.holders.values()):
             self.fail("nothing held at the end of a branch", "a permit", branch)
         self._let_go(now, branch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simsched.observe.checker import Checker, early_timers_s
+from simsched.observe.checker import Checker, early_timers_s, threw
 from simsched.sim.task import COMPLETED, TIMED_OUT, Task
 from simsched.workload.program import SLEEP
 
@@ -137,7 +137,8 @@ class Causality(Checker):
         if branch not in self.attempts or branch.parent is None:
             self.fail("a branch to end once", "once more", branch)
         progress = self._over(branch)
-        if not branch.cancelled and (progress.open or progress.pc != len(branch.ops)):
+        ended = not progress.open and progress.pc == len(branch.ops)
+        if not (ended or branch.cancelled or threw(self.simulation, branch)):
             self.fail(f"{len(branch.ops)} steps before a join", f"{progress.pc}", branch)
         self.attempts[branch.parent].branches -= 1
 
@@ -185,7 +186,7 @@ class Causality(Checker):
 
     def _goes_on(self, task: Task) -> bool:
         """A thread looks up between two calls; whatever else computes goes on until it waits."""
-        return self.simulation.spec.kind != "thread_pool"
+        return self.simulation.spec.kind not in ("thread_pool", "fork_join")
 
 
 def _slack(seconds: float, now: float) -> float:

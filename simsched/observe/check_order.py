@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Discipline(Checker):
     """Queues that promise it are first in, first out; so are those for permits.
 
-    Queues are told by ``queued`` and ``dequeued``, under one name each in each process. Who
+    Queues are told by ``queued`` and ``dequeued``, under one name each in each process. The own
+    queue of a worker of the common pool has two ends: others take its oldest task. Who
     begins to wait for a permit enters the part ``resource`` or ``lock``; who has given up may leave
     from the middle.
     """
@@ -37,9 +38,17 @@ class Discipline(Checker):
         waiting = self.queues.get((task.process, queue))
         if not waiting:
             self.fail(f'the head of queue "{queue}", which is empty', "this task", task)
+        if waiting[-1] is task and self._is_stack(queue):
+            waiting.pop()
+            return
         head = waiting.popleft()
         if head is not task:
             self.fail(f'the head of queue "{queue}", request {head.index}', "this task", task)
+
+    def _is_stack(self, queue: str) -> bool:
+        """Whether the owner of this queue takes its newest task: workers of the common pool do."""
+        owner = queue.rpartition(":")[2]
+        return self.simulation.spec.kind == "fork_join" and owner.startswith("worker-")
 
     def entered(self, now: float, task: Task, phase: int) -> None:
         if phase not in (LOCK, RESOURCE) or task.pc >= len(task.ops):

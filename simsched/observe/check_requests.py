@@ -65,6 +65,7 @@ class Conservation(Checker):
         self.sent[task.index] = n
         self.live[task.index] = again
         self.backing_off.add(again)
+        self._expect_no_branches(task, goes_on=task.cancelled)
         self._leaves(task)
 
     def resent(self, now: float, task: Task) -> None:

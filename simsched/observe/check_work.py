@@ -4,7 +4,7 @@ Where a real runtime is not work-conserving, neither is its model; the rules bel
 of them promises:
 
 - **The host**: no core idles while a thread is runnable, and no thread keeps a core without using
-  it.
+  it. Cores that a quota has stopped do not count, for one period at most.
 - **Permits**: none is free while a task waits for one.
 - **Each kind of scheduler**: see :mod:`simsched.observe.work_rules`.
 """
@@ -21,16 +21,21 @@ from simsched.observe.work_rules import (
     gthread_problem,
     loop_problem,
     pool_problem,
+    reactor_problem,
     sync_problem,
 )
+from simsched.schedulers.completable_future import CompletableFuture
 from simsched.schedulers.event_loop import EventLoop
 from simsched.schedulers.go_sysmon import LONGEST_SLEEP_S, NETPOLL_NEGLECTED_S, SHORTEST_SLEEP_S
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.gthread import Gthread
+from simsched.schedulers.io_threads import IoThread
 from simsched.schedulers.processes import processes_of
+from simsched.schedulers.reactor import Reactor
 from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.schedulers.virtual_thread import VirtualThread
+from simsched.sim.bandwidth import QuotaHost
 from simsched.sim.task import ADMISSION, JOIN, RUN_QUEUE, Task
 
 if TYPE_CHECKING:
@@ -148,14 +153,30 @@ class WorkConservation(SettledChecker):
     def _host_problem(self, now: float) -> str | None:
         host = self.simulation.host
         waiting = len(host.woken) + len(host.rotating)
+        stopped = self._stopped_cores()
         if host.idle and waiting:
             return f"{len(host.idle)} idle cores and {waiting} runnable threads"
         for core in host.cores:
-            if (core.thread is None) != (core.index in host.idle):
+            if core.index in stopped:
+                if core.thread is not None or core.index in host.idle:
+                    return f"core {core.index} stopped by the quota, and in use or idle"
+            elif (core.thread is None) != (core.index in host.idle):
                 return f"core {core.index} neither idle nor used"
             if core.thread is not None and core.thread.end_s <= now:
                 return f"{core.thread.name} on core {core.index} with nothing to do"
         return None
+
+    def _stopped_cores(self) -> set[int]:
+        """Cores that may not run anything until the next period; never for longer than that."""
+        host = self.simulation.host
+        if not isinstance(host, QuotaHost):
+            return set()
+        now = self.simulation.clock.now
+        for core in host.throttled:
+            since_s = host.budgets[core.index].stopped_s
+            if since_s is not None and now - since_s > host.period_s * (1 + 1e-9):
+                self.fail("a core to be stopped for a period at most", f"{now - since_s:.9g} s")
+        return {core.index for core in host.throttled}
 
     def _permit_problem(self) -> str | None:
         for resource in self.simulation.machine.resources.values():
@@ -176,11 +197,18 @@ class WorkConservation(SettledChecker):
         if isinstance(scheduler, Goroutine):
             return lambda now: self._go_problem(scheduler, now)
         if isinstance(scheduler, VirtualThread):
-            return lambda _: fork_join_problem(scheduler, self.busy_workers[prefix])
+            return lambda _: fork_join_problem(scheduler.pool, self.busy_workers[prefix])
+        if isinstance(scheduler, CompletableFuture) and scheduler.pool is not None:
+            pool, clients = scheduler.pool, scheduler.io_threads
+            return lambda _: fork_join_problem(
+                pool, self.busy_workers[prefix] - sum(thread.busy for thread in clients)
+            )
         if isinstance(scheduler, SyncWorker):
             return lambda _: sync_problem(scheduler)
         if isinstance(scheduler, Gthread):
             return lambda _: gthread_problem(scheduler)
+        if isinstance(scheduler, Reactor):
+            return lambda _: reactor_problem(scheduler)
         return lambda _: None
 
     def _go_problem(self, sched: Goroutine, now: float) -> str | None:
@@ -197,12 +225,14 @@ class WorkConservation(SettledChecker):
             return
         # Who waits for anything else may hold the worker that the others wait for, for ever if it
         # is a lock: that deadlock of pinned carriers is real.
-        # Who waits for branches waits for whatever they wait for, unless it pins a carrier.
+        # Who waits for branches waits for whatever they wait for, unless it pins a carrier, or
+        # blocks the thread of a client that would complete what they wait for.
         # What is still on its way through the network is not the machine's work.
         phases = {
             task: phase
             for task, phase in self.phases.items()
-            if (phase != JOIN or task.pins) and is_at_server(task, simulation)
+            if (phase != JOIN or task.pins or isinstance(task.worker, IoThread))
+            and is_at_server(task, simulation)
         }
         waiting = [task for task, phase in phases.items() if phase in (ADMISSION, RUN_QUEUE)]
         if waiting and len(waiting) == len(phases):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from simsched.schedulers.future_calls import BROKEN
 from simsched.sim.clock import DISPATCH, Call
 from simsched.sim.observer import Observer
 
@@ -103,6 +104,11 @@ def early_timers_s(spec: Any) -> float:
     if getattr(spec, "loop", "asyncio") == "asyncio":
         return 0.0
     return 2.0 * float(spec.timer_resolution_s)
+
+
+def threw(simulation: Simulation, branch: Task) -> bool:
+    """Whether an exception has ended a branch. Its request cannot end its own step then."""
+    return simulation.spec.kind == "fork_join" and branch.stage == BROKEN
 
 
 def differs(a: float, b: float, relative: float = 1e-9, absolute_s: float = 1e-9) -> bool:

@@ -4,6 +4,7 @@
 conservation       each request ends once; arrived = the rest; no attempt is lost or kept
 causality          monotone clock; steps follow their program and take what they demand
 capacity           no more at work than there are cores, workers, threads and permits
+cpu quota          no more core time than the container's quota gives
 work conservation  no idle core, worker or permit beside work it may take
 discipline         what promises first come, first served keeps it
 connections        each in one place, with one process, and not more than may be
@@ -24,6 +25,7 @@ from simsched.observe.check_capacity import Capacity
 from simsched.observe.check_causality import Causality
 from simsched.observe.check_network import Connections
 from simsched.observe.check_order import Blindness, Discipline
+from simsched.observe.check_quota import CpuQuota
 from simsched.observe.check_record import RecordCheck, check_record
 from simsched.observe.check_requests import Conservation
 from simsched.observe.check_work import WorkConservation
@@ -37,6 +39,7 @@ __all__ = [
     "Checker",
     "Connections",
     "Conservation",
+    "CpuQuota",
     "Discipline",
     "Memory",
     "RecordCheck",
@@ -55,6 +58,7 @@ def all_checkers() -> list[Checker]:
         Conservation(),
         Causality(),
         Capacity(),
+        CpuQuota(),
         WorkConservation(),
         Discipline(),
         Connections(),

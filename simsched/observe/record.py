@@ -154,7 +154,8 @@ class RunRecord:
     `busy_core_s` (all), `overhead_core_s` (of which for the runtime and the kernel), `late_cpu_s`
     (of which for requests that had already timed out, so in no latency) and `branch_cpu_s` (of
     which for branches of `parallel` steps, whose request was in "join" meanwhile). Then
-    `busy_core_s` = sum of the cpu parts + `overhead_core_s` + `late_cpu_s` + `branch_cpu_s`."""
+    `busy_core_s` = sum of the cpu parts + `overhead_core_s` + `late_cpu_s` + `branch_cpu_s`,
+    plus, on hyper-threads, up to `stretch_core_s` for what slowed the runtime's own work down."""
 
     join_parts_s: FloatArray = field(default_factory=lambda: np.empty((0, len(PARTS))))
     """f8[n, len(PARTS)], or no rows where no request had branches: where the time in "join" went.

@@ -33,7 +33,7 @@ from simsched.sim.task import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
@@ -105,12 +105,19 @@ class Stays:
     """The stays of a block of diaries: stay ``i`` begins with mark ``i``."""
 
     def __init__(
-        self, entries: Entries, owners: Owners, names: StepNames, kind: str, slice_s: float
+        self,
+        entries: Entries,
+        owners: Owners,
+        names: StepNames,
+        kind: str,
+        slice_s: float,
+        loops: Collection[int] = (),
     ) -> None:
         self.entries = entries
         self.names = names
         self.kind = kind
         self.slice_s = slice_s
+        self.loops = sorted(loops)  # places that are one of several loops
         self.part, self.start_s = entries.part, entries.time_s
         self.end_s = np.append(self.start_s[1:], np.nan)  # meaningless after an ENDED mark
         ended = self.part == ENDED
@@ -220,13 +227,14 @@ class Stays:
         held = part == CPU
         if self.kind in THREADS:
             held = self.going & (part > RUN_QUEUE)
-        elif self.kind == "event_loop":
+        elif self.kind in ("event_loop", "reactor"):
             held = held | (part == BLOCKING)
         elif self.kind != "goroutine":
             # Who goes on without queueing again has kept its worker: it was pinned.
             held = held | (self.going & (part > RUN_QUEUE) & (following == CPU))
         if MOVED in self.present:  # the threads of executors are held throughout
-            away = self.station >= (CORES + 1) * PROCESSES
+            place = self.station // PROCESSES
+            away = (place > CORES) & ~np.isin(place, self.loops)
             held = np.where(away, self.going & (part > RUN_QUEUE), held)
         rows = np.flatnonzero(held)
         no_core, no_gil = self.noted(NO_CORE), self.noted(NO_GIL)

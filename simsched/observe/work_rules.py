@@ -8,13 +8,17 @@
   for connections in the pool's queue, the same holds as for any thread pool.
 - **An event loop** does not sleep in its poll while a handle is ready, a descriptor is readable,
   or a timer is overdue by more than the timer resolution.
+- **A reactor**'s loops do not either: each only knows its own tasks and channels. The first one
+  does not sleep while a connection waits to be accepted.
+- **boundedElastic** and **parallel** of Reactor are *not* work-conserving as a whole: a task waits
+  for the thread that was picked for it. That one does not sleep while it has a task.
 - **Go**: while a P idles, runnable goroutines in the global queue or in a P's ring have an M on its
   way (starting or spinning). ``runnext`` is the exception: it is left to its own P for a while. The
   network is another: while nobody is blocked in netpoll, ready goroutines may go unnoticed, though
   not for longer than ``sysmon`` lets them, which is 10 ms and the 10 ms it may sleep itself.
 - **The fork-join pool** signals only when a queue appeared empty, and a signal is passed on by who
-  takes a task. So of several tasks only one may have a carrier on its way; but one has, unless
-  ``parallelism`` carriers are active, blocked ones that were not compensated for included.
+  takes a task. So of several tasks only one may have a worker on its way; but one has, unless
+  ``parallelism`` workers are active, blocked ones that were not compensated for included.
 
 Each rule here returns what it has found against a promise, or None.
 """
@@ -23,15 +27,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simsched.schedulers.event_loop import CLOCK_RESOLUTION_S
+from simsched.schedulers.event_loop import CLOCK_RESOLUTION_S, EventLoop
 
 if TYPE_CHECKING:
-    from simsched.schedulers.event_loop import EventLoop
+    from simsched.schedulers.fork_join import ForkJoin
     from simsched.schedulers.goroutine import Goroutine
     from simsched.schedulers.gthread import Gthread
+    from simsched.schedulers.reactor import Reactor
     from simsched.schedulers.sync_workers import SyncWorker
     from simsched.schedulers.thread_pool import ThreadPool
-    from simsched.schedulers.virtual_thread import VirtualThread
 
 
 def pool_problem(pool: ThreadPool) -> str | None:
@@ -59,6 +63,18 @@ def gthread_problem(worker: Gthread) -> str | None:
     on_their_way = worker.n_threads - len(worker.idle) - worker.n_handling
     if worker.queue and worker.idle and on_their_way <= 0:
         return f"{len(worker.idle)} idle threads and {len(worker.queue)} connections in the queue"
+    return None
+
+
+def reactor_problem(reactor: Reactor) -> str | None:
+    """Work that one of a reactor's threads sleeps through."""
+    for loop in reactor.loops:
+        work = len(loop.ready) + len(loop.tasks) + (loop.accepts and reactor.may_accept())
+        if loop.asleep is not None and work:
+            return f"{loop.name} asleep with {work} things to do"
+    for thread in reactor.single_threads():
+        if thread.asleep is not None and thread.waiting:
+            return f"{thread.name} asleep with {thread.waiting} tasks in its queue"
     return None
 
 
@@ -95,13 +111,13 @@ def go_problem(sched: Goroutine, busy: int) -> str | None:
     return f"{idle} idle Ps and {runnable} runnable goroutines" if runnable else None
 
 
-def fork_join_problem(scheduler: VirtualThread, busy: int) -> str | None:
-    """Tasks in a fork-join pool that no carrier is on the way to."""
-    pool = scheduler.pool
+def fork_join_problem(pool: ForkJoin, busy: int) -> str | None:
+    """Tasks in a fork-join pool that no worker is on the way to."""
     on_their_way = pool.total - len(pool.idle) - busy
     if pool.active >= pool.parallelism or on_their_way > 0:
         return None
     waiting = sum(len(queue.items) for queue in pool.queues)
     if waiting and (pool.idle or pool.total < pool.parallelism):
-        return f"{len(pool.idle)} of {pool.total} carriers idle and {waiting} tasks in queues"
+        idle = f"{len(pool.idle)} of {pool.total} {pool.mode.worker}s idle"
+        return f"{idle} and {waiting} tasks in queues"
     return None

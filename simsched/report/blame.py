@@ -55,6 +55,13 @@ def thing(cause: str, kind: str = "") -> str:
     return THINGS.get(cause, cause)
 
 
+def thing_of(scheduler: SchedulerResult, cause: str) -> str:
+    """The same, where a CPU quota may be what a thread without a core waits for."""
+    if cause == "core" and scheduler.activity.get("throttled_periods"):
+        return "a core or the quota"
+    return thing(cause)
+
+
 def culprit(row: Blame) -> str:
     """Who had it, and what it did meanwhile."""
     if row.culprit is None:
@@ -76,7 +83,7 @@ def blame_lines(
         BlameLine(
             scheduler.name,
             row.victim,
-            thing(row.cause, scheduler.kind),
+            thing_of(scheduler, row.cause),
             culprit(row),
             format_estimate(row.seconds, duration_scale, pm=pm, digits=3),
             format_percent(row.share.value),
@@ -105,7 +112,7 @@ def blame_sentences(result: ResultDocument) -> list[tuple[str, str]]:
 def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
     waited_s = sum(other.total_s for other in scheduler.blame if other.victim == row.victim)
     share = format_percent(row.total_s / waited_s)
-    text = f"{share} of {row.victim}'s waiting is for {thing(row.cause, scheduler.kind)}"
+    text = f"{share} of {row.victim}'s waiting is for {thing_of(scheduler, row.cause)}"
     if row.culprit is None:
         return f"{text} that nobody has: {_reasons(row, scheduler)}"
     doing = f" in {row.step}" if row.step else ""

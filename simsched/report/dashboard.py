@@ -6,16 +6,14 @@ scenario is escaped by the template, or by `style.label` where plotly would read
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simsched.report.cards import Card, card
 from simsched.report.comparison import Comparison
-from simsched.report.figure import Figure, script_safe
+from simsched.report.figure import Figure
 from simsched.report.figures_blame import blame_figure
 from simsched.report.figures_latency import cdf_figure, percentile_figure
 from simsched.report.figures_parts import at_peak_figure, breakdown_figure
@@ -23,6 +21,7 @@ from simsched.report.figures_time import flow_figure, in_system_figure, load_fig
 from simsched.report.figures_validity import replication_figure, warmup_figure
 from simsched.report.files import atomic_write
 from simsched.report.header import header_lines, overload_banner
+from simsched.report.page import CONTENT_SECURITY_POLICY, page_context, template
 from simsched.report.page_tables import (
     activity_table,
     check_table,
@@ -32,41 +31,43 @@ from simsched.report.page_tables import (
 )
 from simsched.report.relative import relative_lines
 from simsched.report.result_model import ResultDocument, validate_result
-from simsched.report.style import PLOT_CONFIG, THEMES
 from simsched.report.symbols import UNICODE
+from simsched.report.timeline_page import drawn_timelines
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-)
+if TYPE_CHECKING:
+    from simsched.observe.timeline import Timeline
+
+__all__ = ["CONTENT_SECURITY_POLICY", "figures", "render_dashboard", "write_dashboard"]
 
 
-def write_dashboard(doc: Mapping[str, Any] | ResultDocument, path: Path | str) -> Path:
+def write_dashboard(
+    doc: Mapping[str, Any] | ResultDocument, path: Path | str, timelines: Sequence[Timeline] = ()
+) -> Path:
     """Write the page for a result document; returns its path.
+
+    Args:
+        doc: The result document.
+        path: Where to.
+        timelines: What is shown moment by moment, one per scheduler; it may be left out.
 
     Raises:
         pydantic.ValidationError: The document is not of the published form.
         OutputError: The file cannot be written. An earlier file stays as it was.
     """
-    return atomic_write(Path(path), render_dashboard(doc))
+    return atomic_write(Path(path), render_dashboard(doc, timelines))
 
 
-def render_dashboard(doc: Mapping[str, Any] | ResultDocument) -> str:
+def render_dashboard(
+    doc: Mapping[str, Any] | ResultDocument, timelines: Sequence[Timeline] = ()
+) -> str:
     """The page as text.
 
     Raises:
         pydantic.ValidationError: The document is not of the published form.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("simsched.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     result = validate_result(doc)
-    return environment.get_template("dashboard.html.j2").render(_context(result))
+    drawn = {"timelines": drawn_timelines(timelines)}
+    return template("dashboard.html.j2").render(page_context() | _context(result) | drawn)
 
 
 def figures(result: ResultDocument) -> dict[str, Figure]:
@@ -89,7 +90,6 @@ def figures(result: ResultDocument) -> dict[str, Figure]:
 
 def _context(result: ResultDocument) -> dict[str, Any]:
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     comparison = Comparison(result, UNICODE, full=True)
     groups = comparison.groups()
@@ -97,12 +97,6 @@ def _context(result: ResultDocument) -> dict[str, Any]:
     # Markup is only for text of this package or escaped by `script_safe`.
     return {
         "result": result,
-        "policy": CONTENT_SECURITY_POLICY,
-        "css": Markup(_asset("page.css")),
-        "plotly": Markup(get_plotlyjs()),
-        "script": Markup(_asset("page.js")),
-        "themes": Markup(script_safe(json.dumps(THEMES))),
-        "plot_config": Markup(script_safe(json.dumps(PLOT_CONFIG))),
         "header": header_lines(result),
         "banner": overload_banner(result),
         "cards": _cards(result),
@@ -126,10 +120,6 @@ def _context(result: ResultDocument) -> dict[str, Any]:
 
 def _cards(result: ResultDocument) -> list[Card]:
     return [card(index, scheduler) for index, scheduler in enumerate(result.schedulers)]
-
-
-def _asset(name: str) -> str:
-    return files("simsched.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simsched.observe.record import RunRecord
+    from simsched.observe.timeline import Timeline
 
 DEFAULT_OUTPUTS = Path("outputs")
 
@@ -129,8 +130,10 @@ class RunFolder:
         """
         return atomic_write(self.config_path, toml_text)
 
-    def write_dashboard(self, doc: Mapping[str, Any] | ResultDocument) -> Path:
-        """Write the dashboard; returns its path.
+    def write_dashboard(
+        self, doc: Mapping[str, Any] | ResultDocument, timelines: Sequence[Timeline] = ()
+    ) -> Path:
+        """Write the dashboard, with Gantt charts of timelines if there are any; returns its path.
 
         Raises:
             OutputError: It cannot be written.
@@ -138,7 +141,7 @@ class RunFolder:
         """
         from simsched.report.dashboard import write_dashboard
 
-        return write_dashboard(doc, self.dashboard_path)
+        return write_dashboard(doc, self.dashboard_path, timelines)
 
     def write_requests(
         self,

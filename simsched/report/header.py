@@ -39,7 +39,12 @@ def _offered(result: ResultDocument) -> list[str]:
 
 
 def _cores(result: ResultDocument) -> str:
-    cores = result.config.get("host", {}).get("cores")
+    host = result.config.get("host", {})
+    cores = host.get("cores")
+    if host.get("threads_per_core", 1) > 1 and result.offered.cpu_cores:
+        return f"{result.offered.cpu_cores / (result.offered.cpu_utilization or 1):.3g}"
+    if cores is not None and host.get("cpu_quota") is not None:
+        cores = min(cores, host["cpu_quota"])
     if cores is None and result.offered.cpu_cores and result.offered.cpu_utilization:
         cores = round(result.offered.cpu_cores / result.offered.cpu_utilization)
     return NO_VALUE if cores is None else f"{cores:g}"

@@ -69,7 +69,9 @@ class Offered(Part):
         description="Arrivals per second; null where users wait for answers (closed)."
     )
     cpu_cores: float | None = Field(description="Cores the requests' own code needs on average.")
-    cpu_utilization: float | None = Field(description="cpu_cores over the host's cores.")
+    cpu_utilization: float | None = Field(
+        description="cpu_cores over the host's cores, or over its CPU quota."
+    )
     resources: dict[str, OfferedResource] = Field(description="Demand by resource name.")
     classes: dict[str, dict[str, Any]] = Field(description="Demand by request class.")
 
@@ -110,7 +112,7 @@ class SchedulerResult(Part):
         "resource, lock and gil.",
     )
     longest_stall: LongestStall | None = Field(
-        default=None, description="Of an event loop; null for other kinds."
+        default=None, description="Of event loops; null for other kinds."
     )
     activity: dict[str, float | None] = Field(
         description="Counters of the scheduler's own events; mean per replication, unit in the key."

@@ -124,7 +124,9 @@ class Breakdown(Part):
 class Utilization(Part):
     """Time-weighted mean use, as a fraction of capacity."""
 
-    cpu: Estimate = Field(description="Busy cores over all cores, 0 to 1, overhead included.")
+    cpu: Estimate = Field(
+        description="Busy cores over all cores, or over the CPU quota; overhead included."
+    )
     workers: Estimate = Field(
         description="Busy workers over those there may be, over those alive where there is no "
         "limit, 0 to 1."

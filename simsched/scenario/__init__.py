@@ -41,9 +41,11 @@ from simsched.scenario.slo import SloRule
 from simsched.scenario.slug import slug
 from simsched.scenario.specs import (
     EventLoopSpec,
+    ForkJoinSpec,
     GoroutineSpec,
     GthreadSpec,
     Listen,
+    ReactorSpec,
     SchedulerSpec,
     SyncWorkersSpec,
     ThreadPoolSpec,
@@ -78,6 +80,7 @@ __all__ = [
     "Empirical",
     "EventLoopSpec",
     "Exponential",
+    "ForkJoinSpec",
     "Gamma",
     "GoroutineSpec",
     "GthreadSpec",
@@ -97,6 +100,7 @@ __all__ = [
     "Problem",
     "Ramp",
     "RateStep",
+    "ReactorSpec",
     "RepeatStep",
     "RequestClass",
     "Resource",

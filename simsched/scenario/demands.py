@@ -17,6 +17,7 @@ from simsched.scenario.steps import (
     ParallelStep,
     RepeatStep,
     RequestClass,
+    SleepStep,
     UseStep,
 )
 from simsched.scenario.units import format_duration
@@ -31,6 +32,7 @@ class ClassDemand:
         rate_rps: requests per second of this class, or None.
         cpu_s: CPU time.
         wait_s: waiting that suspends a coroutine: io and sleep.
+        sleep_s: timers, part of wait_s.
         blocking_s: waiting in blocking calls, by kind.
         monitor_wait_s: io, sleep and socket waits inside a synchronized lock, part of the above;
             they pin the carrier of a virtual thread before JDK 24.
@@ -55,6 +57,7 @@ class ClassDemand:
     offload_s: dict[str, float] = field(default_factory=dict)
     offload_cpu_s: float = 0.0
     offload_blocking_s: float = 0.0
+    sleep_s: float = 0.0
 
     @property
     def all_blocking_s(self) -> float:
@@ -166,6 +169,8 @@ class _Adder:
                 demand.offload_blocking_s += mean
         else:
             demand.wait_s += mean
+            if isinstance(step, SleepStep):
+                demand.sleep_s += mean
         if self.monitor and suspends:
             demand.monitor_wait_s += mean
 

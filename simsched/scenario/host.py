@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from simsched.scenario.base import Model
-from simsched.scenario.scalars import AutoPositiveDuration, Duration, IntRange, PositiveSize
+from simsched.scenario.base import Finding, Model
+from simsched.scenario.scalars import (
+    AutoPositiveDuration,
+    Duration,
+    IntRange,
+    NumberRange,
+    PositiveDuration,
+    PositiveSize,
+)
 
 MAX_CORES = 4096
 
@@ -68,6 +76,12 @@ class HostOs(Model):
         default=1e-3,
         description="... of one that has run for at least this long.",
     )
+    bandwidth_slice_s: PositiveDuration = Field(
+        alias="bandwidth_slice",
+        default=5e-3,
+        description="CPU time that a core draws from the quota at a time: "
+        "kernel.sched_cfs_bandwidth_slice_us.",
+    )
     somaxconn: Annotated[int, IntRange(0, 2**31 - 1)] = Field(
         default=4096,
         description="Upper limit of every accept queue: net.core.somaxconn (4096 since Linux "
@@ -94,7 +108,36 @@ class Host(Model):
     """Cores that run the workers, and memory beyond which a peak is reported."""
 
     cores: Annotated[int, IntRange(1, MAX_CORES)] = Field(
-        description="Cores that run the threads of all processes."
+        description="Cores that run the threads of all processes, as the operating system counts "
+        "them: hyper-threads are cores."
+    )
+    threads_per_core: Annotated[int, IntRange(1, 2)] = Field(
+        default=1,
+        description="How many of the cores share a physical one: 2 with hyper-threading (lscpu: "
+        "Thread(s) per core), where 8 cores are 4 physical ones.",
+    )
+    # Intel: up to 30 % more on server benchmarks with both threads, so 0.6 to 0.65 each.
+    sibling_speed: Annotated[float, NumberRange(0.5, 1.0)] = Field(
+        default=0.62,
+        description="Speed of a hyper-thread while the other one of its physical core is busy, "
+        "too; 1 is that of a physical core for itself. Measured: 0.60 to 0.65.",
+    )
+    cpu_quota: Annotated[float, NumberRange(0.0, MAX_CORES, open_low=True)] | None = Field(
+        default=None,
+        description="CPU limit of the container, in cores: Kubernetes limits.cpu (2.0 is 2 or "
+        "2000m), docker --cpus, cpu.max. Absent: no limit.",
+    )
+    cpu_period_s: PositiveDuration = Field(
+        alias="cpu_period",
+        default=0.1,
+        description="Period for which the quota is given: 100ms in Kubernetes, the second number "
+        "of cpu.max.",
+    )
+    cpu_burst_s: Duration = Field(
+        alias="cpu_burst",
+        default=0.0,
+        description="CPU time that may be kept from quiet periods and used beyond the quota: "
+        "cpu.max.burst.",
     )
     memory_bytes: PositiveSize | None = Field(
         alias="memory",
@@ -102,6 +145,54 @@ class Host(Model):
         description="Memory of the host: a peak above it is a warning. Absent: not looked at.",
     )
     os: HostOs = Field(default=HostOs(), description="Constants of the operating system.")
+
+    def findings(self) -> Iterator[Finding]:
+        """Hyper-threads come in pairs, and a burst is not more than the quota."""
+        if self.cores % self.threads_per_core:
+            yield Finding(
+                ("threads_per_core",),
+                f"{self.cores} cores cannot be {self.threads_per_core} to a physical one",
+                "cores counts hyper-threads: 4 physical cores with 2 each are 8",
+            )
+        most_s = 0.0 if self.cpu_quota is None else self.cpu_quota * self.cpu_period_s
+        if self.cpu_burst_s > most_s:
+            yield Finding(
+                ("cpu_burst",),
+                "cpu_burst is more than the quota of a period, which the kernel refuses",
+                "give at most cpu_quota x cpu_period" if most_s else "set cpu_quota, too",
+            )
+
+    @property
+    def quota_cores(self) -> float:
+        """Cores that may be busy on average: all of them, or the quota if that is less."""
+        return float(self.cores) if self.cpu_quota is None else min(self.cores, self.cpu_quota)
+
+    @property
+    def capacity_cores(self) -> float:
+        """Seconds of work that can be done per second, at best.
+
+        With hyper-threads, work fills physical cores first; a core's second thread adds what both
+        do together beyond one: 2 x ``sibling_speed`` - 1.
+        """
+        busy = self.quota_cores
+        if self.threads_per_core == 1:
+            return busy
+        physical = self.cores / self.threads_per_core
+        return min(busy, physical) + max(0.0, busy - physical) * (2 * self.sibling_speed - 1)
+
+    @property
+    def slowest_pace(self) -> float:
+        """Seconds that a core takes at most for a second of work, once it has begun."""
+        return 1.0 if self.threads_per_core == 1 else 1.0 / self.sibling_speed
+
+    @property
+    def quota_processors(self) -> int:
+        """The quota in whole cores, rounded up, and not more than there are.
+
+        What the JVM takes for the number of processors (availableProcessors, since JDK 10; CPU
+        shares are ignored since 18.0.2).
+        """
+        return math.ceil(self.quota_cores)
 
     @property
     def slice_s(self) -> float:

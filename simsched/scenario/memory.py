@@ -83,6 +83,15 @@ class VirtualThreadMemory(SchedulerMemory):
     connection_bytes: Size = Field(alias="connection", default=19_968, description=CONNECTION)
 
 
+class ForkJoinMemory(SchedulerMemory):
+    """A JVM whose requests are async tasks of the common pool."""
+
+    base_bytes: Size = Field(alias="base", default=46_900_000, description=BASE)
+    thread_bytes: Size = Field(alias="thread", default=42 * 1024, description=THREAD)
+    task_bytes: Size = Field(alias="task", default=100, description=TASK)
+    connection_bytes: Size = Field(alias="connection", default=19_968, description=CONNECTION)
+
+
 class SyncWorkersMemory(SchedulerMemory):
     """A gunicorn sync worker: one CPython process with a WSGI application."""
 
@@ -90,6 +99,15 @@ class SyncWorkersMemory(SchedulerMemory):
     thread_bytes: Size = Field(alias="thread", default=16_300, description=THREAD)
     task_bytes: Size = Field(alias="task", default=0, description=TASK)
     connection_bytes: Size = Field(alias="connection", default=3584, description=CONNECTION)
+
+
+class ReactorMemory(SchedulerMemory):
+    """A JVM with Netty: its loops, their buffers, and a pipeline per connection."""
+
+    base_bytes: Size = Field(alias="base", default=63_700_000, description=BASE)
+    thread_bytes: Size = Field(alias="thread", default=42 * 1024, description=THREAD)
+    task_bytes: Size = Field(alias="task", default=2000, description=TASK)
+    connection_bytes: Size = Field(alias="connection", default=11_600, description=CONNECTION)
 
 
 class GthreadMemory(SchedulerMemory):

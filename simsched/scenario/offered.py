@@ -16,6 +16,8 @@ from simsched.scenario.arrivals import Closed, Trace, mean_rate_rps, peak_rate_r
 from simsched.scenario.checks import holds_of
 from simsched.scenario.deadlocks import LOCK, circular_waits, describe, label
 from simsched.scenario.demands import ClassDemand, class_demand, known, mean_of, short_timeout
+from simsched.scenario.host import Host
+from simsched.scenario.joins import join_deadlocks
 from simsched.scenario.model import Scenario
 from simsched.scenario.places import (
     PlaceLoad,
@@ -62,7 +64,7 @@ class OfferedLoad:
         bound_rps: no scheduler can complete more than this for long (asymptotic bounds: cores / CPU
             demand, capacity / holding time and, closed, users / (think time + demand)).
         cpu_cores: cores that the requests' own code keeps busy on average.
-        cpu_utilization: that over the host's cores.
+        cpu_utilization: that over what the host's cores, or a quota of them, can do at best.
         resources: per resource, and per lock as "lock:NAME".
         classes: mean demands per class.
         schedulers: per scheduler, what it must hold while it serves.
@@ -111,15 +113,15 @@ def offered_load(
     mix = _mix(scenario, rate, trace_stats.mean_s if trace_stats else {}, class_shares)
     demands = list(mix.values())
     cpu_s = mixed(demands, lambda demand: demand.cpu_s)
-    cpu = _load(rate, cpu_s, scenario.host.cores)
+    host = scenario.host
+    cpu_cores = None if rate is None else known(rate * cpu_s)
     units = {name: resource.capacity for name, resource in scenario.resources.items()}
     units |= {key: 1 for demand in demands for key in demand.holding_s if key.startswith(LOCK)}
     holding = {key: _held(demands, key) for key in units}
     resources = {key: _load(rate, holding[key], count) for key, count in units.items()}
-    places = {s.name: place_of(s, demands, scenario.host.cores, rate) for s in scenario.schedulers}
-    further = {
-        s.name: further_places(s, demands, scenario.host.cores, rate) for s in scenario.schedulers
-    }
+    seen = {s.name: s.visible_cpus(host) for s in scenario.schedulers}
+    places = {s.name: place_of(s, demands, seen[s.name], rate) for s in scenario.schedulers}
+    further = {s.name: further_places(s, demands, seen[s.name], rate) for s in scenario.schedulers}
     for spec in scenario.schedulers:
         if scenario.connections is not None:
             limits_of = [p.limit_rps or math.inf for p in (places[spec.name], *further[spec.name])]
@@ -128,7 +130,7 @@ def offered_load(
                 for place in connections_place(spec, demands, rate)
                 if (place.limit_rps or math.inf) < min(limits_of)  # else they are not what is short
             )
-    limits = [scenario.host.cores / cpu_s if cpu_s else math.inf]
+    limits = [host.capacity_cores / cpu_s if cpu_s else math.inf]
     limits += [count / holding[key] for key, count in units.items() if holding[key]]
     limits += _population_bound(scenario, demands)
     served_s = mixed(demands, lambda demand: demand.total_s)
@@ -142,14 +144,14 @@ def offered_load(
         rate_rps=rate,
         peak_rate_rps=peak,
         bound_rps=min(limits, default=None),
-        cpu_cores=cpu.erlangs,
-        cpu_utilization=cpu.utilization,
+        cpu_cores=cpu_cores,
+        cpu_utilization=None if cpu_cores is None else cpu_cores / host.capacity_cores,
         resources=resources,
         classes=mix,
         schedulers=places,
         further=further,
         warnings=(
-            *_overload("host", "cores", cpu.erlangs, cpu.capacity, stretch),
+            *_overload(_limit_of(host), "cores", cpu_cores, host.capacity_cores, stretch),
             *(_client_overload(clients, stretch) if clients is not None else ()),
             *(w for k, r in resources.items() for w in _pool_overload(k, r, stretch)),
             *(w for n, p in places.items() for w in _place_overload(n, p, stretch)),
@@ -157,6 +159,7 @@ def offered_load(
             *_no_effect(scenario, mix),
             *_pool_deadlocks(scenario),
             *_pinned_deadlocks(scenario),
+            *join_deadlocks(scenario),
         ),
     )
 
@@ -197,19 +200,29 @@ def _population_bound(scenario: Scenario, demands: Sequence[ClassDemand]) -> lis
 
 
 def _overload(
-    who: str, unit: str, offered: float | None, available: int, stretch: float
+    who: str, unit: str, offered: float | None, available: float, stretch: float
 ) -> Iterator[str]:
     """The sentence for more work than places, on average or only at the peak rate."""
     if offered is None:
         return
     if offered >= available:
-        work = f"offered {format_amount(offered)} {unit} of work, {available:,} available"
+        work = f"offered {format_amount(offered)} {unit} of work, {_plain(available)} available"
         yield f"{who}: {work}: it cannot keep up"
     elif offered * stretch >= available:
         yield (
             f"{who}: at the peak rate {format_amount(offered * stretch)} {unit} of work, "
-            f"{available:,} available: a backlog builds up until the rate falls"
+            f"{_plain(available)} available: a backlog builds up until the rate falls"
         )
+
+
+def _limit_of(host: Host) -> str:
+    """What there is no more CPU time than: the host, or the container on it."""
+    return "host" if host.quota_cores == host.cores else "cpu quota"
+
+
+def _plain(count: float) -> str:
+    """A number of places: only a quota of cores may be no whole one."""
+    return f"{count:,g}" if count % 1 else f"{count:,.0f}"
 
 
 def _pool_overload(key: str, load: ResourceLoad, stretch: float) -> Iterator[str]:

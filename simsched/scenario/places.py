@@ -4,8 +4,11 @@
 - sync workers: a process for the whole request, or until it is killed;
 - event loop: the loop, for CPU and for every blocking call that is not offloaded; and a thread of
   an executor for what is, a whole request if the endpoint is a plain function;
+- reactor: one of several loops, in the same way, and threads of boundedElastic();
 - goroutines: a processor (P), for CPU;
-- virtual threads: a carrier, for CPU and for whatever pins it without a substitute.
+- virtual threads: a carrier, for CPU and for whatever pins it without a substitute;
+- fork-join: a worker, for CPU and for whatever blocks it without a substitute. Where stages run on
+  the threads of an asynchronous client, those count, too.
 
 Where threads share an interpreter lock, all CPU time of a process that is not native code holds it.
 """
@@ -18,8 +21,10 @@ from dataclasses import dataclass
 from simsched.scenario.demands import ClassDemand, known
 from simsched.scenario.specs import (
     EventLoopSpec,
+    ForkJoinSpec,
     GoroutineSpec,
     GthreadSpec,
+    ReactorSpec,
     SchedulerSpec,
     SyncWorkersSpec,
     ThreadPoolSpec,
@@ -33,7 +38,8 @@ class PlaceLoad:
 
     Attributes:
         unit: what is held, in the plural: "threads", "workers", "loops", "processors", "carriers";
-            beside them "limiter tokens", "executor threads", "interpreter locks", "connections".
+            "cores" where each task has a thread of its own; beside them "limiter tokens",
+            "executor threads", "elastic threads", "interpreter locks", "connections".
         demand_s: mean seconds that a request holds one.
         offered: mean number held without queueing; None where the rate or a mean is unknown.
         available: how many there are.
@@ -74,9 +80,15 @@ def place_of(
     elif isinstance(spec, EventLoopSpec):
         unit, available = "loops", 1
         demand = mixed(mix, lambda d: on_loop_s(spec, d))
+    elif isinstance(spec, ReactorSpec):
+        unit, available = "loops", spec.resolved_io_worker_count(cores)
+        demand = mixed(mix, lambda d: on_loop_s(spec, d))
     elif isinstance(spec, GoroutineSpec):
         unit, available = "processors", spec.resolved_gomaxprocs(cores)
         demand = mixed(mix, lambda d: d.cpu_s)
+    elif isinstance(spec, ForkJoinSpec):
+        unit, available = _async_workers(spec, cores)
+        demand = mixed(mix, lambda d: d.cpu_s + blocked_s(spec, cores, d))
     else:
         unit, available = "carriers", spec.resolved_parallelism(cores)
         demand = mixed(mix, lambda d: d.cpu_s + pinned_s(spec, d))
@@ -93,6 +105,9 @@ def further_places(
     found: list[tuple[str, float, int]] = []
     if isinstance(spec, EventLoopSpec):
         found += _executors(spec, mix, cores)
+    if isinstance(spec, ReactorSpec):
+        offloaded = mixed(mix, lambda d: sum(d.offload_s.values()))
+        found.append(("elastic threads", offloaded, spec.resolved_bounded_elastic_size(cores)))
     threads = not isinstance(spec, EventLoopSpec) or bool(found)
     if getattr(spec, "gil", False) and threads:
         found.append(("interpreter locks", mixed(mix, lambda d: _locked_s(spec, d)), 1))
@@ -153,9 +168,12 @@ def _until_killed_s(spec: SyncWorkersSpec, demand: ClassDemand) -> float:
     return spec.timeout_s if 0 < spec.timeout_s < taken else taken
 
 
-def on_loop_s(spec: EventLoopSpec, demand: ClassDemand) -> float:
-    """Mean seconds that a request keeps the loop from everything else."""
-    if spec.endpoint == "def":
+def on_loop_s(spec: EventLoopSpec | ReactorSpec, demand: ClassDemand) -> float:
+    """Mean seconds that a request keeps its loop from everything else.
+
+    Of a reactor it is the most it can be: what follows an offload or a delay runs elsewhere.
+    """
+    if isinstance(spec, EventLoopSpec) and spec.endpoint == "def":
         return spec.request_s
     blocking = demand.all_blocking_s - demand.offload_blocking_s
     return spec.request_s + _cpu_s(spec, demand.cpu_s - demand.offload_cpu_s) + blocking
@@ -203,6 +221,31 @@ def thread_limit(spec: ThreadPoolSpec | GthreadSpec, cores: int) -> int:
     if spec.work_queue == "unbounded":
         return max(spec.core_pool_size, 1)
     return spec.maximum_pool_size
+
+
+def _async_workers(spec: ForkJoinSpec, cores: int) -> tuple[str, int]:
+    """What runs async tasks, and how many there are."""
+    if spec.thread_per_task(cores):
+        return "cores", cores
+    workers = spec.resolved_parallelism(cores)
+    if spec.io == "async" and spec.stages == "thenApply":
+        return "threads", workers + spec.io_threads
+    return "workers", workers
+
+
+def blocked_s(spec: ForkJoinSpec, cores: int, demand: ClassDemand) -> float:
+    """Mean seconds for which a request blocks its worker without the pool adding a substitute.
+
+    Where each task has a thread of its own, nobody else waits for that thread.
+    """
+    if spec.thread_per_task(cores) or spec.managed_block:
+        return 0.0
+    blocked = demand.all_blocking_s
+    if spec.io == "blocking":
+        blocked += demand.wait_s - demand.sleep_s
+    if spec.sleep == "blocking":
+        blocked += demand.sleep_s
+    return blocked
 
 
 def pinned_s(spec: VirtualThreadSpec, demand: ClassDemand) -> float:

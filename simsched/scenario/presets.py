@@ -33,8 +33,11 @@ ORDER = (
     "fastapi-def",
     "node",
     "go",
+    "webflux",
     "virtual-threads",
     "virtual-threads-21",
+    "completable-future",
+    "completable-future-21",
 )
 """Built-in presets, in the order they are listed."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from simsched.scenario.base import Finding, Model
+from simsched.scenario.host import Host
 from simsched.scenario.memory import SchedulerMemory
 from simsched.scenario.scalars import Duration, IntRange, Name
 
@@ -86,6 +87,14 @@ class Spec(Model):
     listen: Listen = Field(
         default=Listen(), description="The listening socket and its connections."
     )
+
+    def visible_cpus(self, host: Host) -> int:
+        """Cores that the runtime believes it has, by which it sizes itself.
+
+        A runtime that does not look at the container's quota counts the host's: ``os.cpu_count``
+        and ``os.process_cpu_count`` of Python, and what is made from them (the default executor).
+        """
+        return host.cores
 
     @model_validator(mode="before")
     @classmethod

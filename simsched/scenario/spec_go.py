@@ -6,9 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from simsched.scenario.host import Host
 from simsched.scenario.memory import GoroutineMemory
 from simsched.scenario.scalars import Duration
 from simsched.scenario.spec_base import AutoCount, Count, Spec
+
+FIRST_WITH_QUOTA = "1.25"
+"""Version of Go from which on GOMAXPROCS knows of the container's quota."""
 
 
 class GoroutineSpec(Spec):
@@ -23,7 +27,12 @@ class GoroutineSpec(Spec):
         alias="GOMAXPROCS",
         default=None,
         description="Processors (P) that run goroutines: the environment variable GOMAXPROCS. "
-        '"auto" is the cores of the host.',
+        '"auto" is what Go makes of the cores of the host, and of the quota if it knows of it.',
+    )
+    go: Literal["1.20", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26"] = Field(
+        default="1.25",
+        description="Version of Go in go.mod: from 1.25 on, GOMAXPROCS is by default the "
+        "container's quota rounded up, though not below 2; before, it is the cores of the host.",
     )
     create_s: Duration = Field(
         alias="create",
@@ -55,6 +64,15 @@ class GoroutineSpec(Spec):
         description="Whether a goroutine that computes for 10 ms is preempted. false: "
         "GODEBUG=asyncpreemptoff=1.",
     )
+
+    def visible_cpus(self, host: Host) -> int:
+        """What GOMAXPROCS is by default; see ``go``.
+
+        Source: Go 1.25 runtime/debug.go, GOMAXPROCS; go.dev/blog/container-aware-gomaxprocs.
+        """
+        if host.cpu_quota is None or self.go < FIRST_WITH_QUOTA:
+            return host.cores
+        return min(host.cores, max(host.quota_processors, 2))
 
     def resolved_gomaxprocs(self, cores: int) -> int:
         """Processors (P): GOMAXPROCS, else one per core of the host."""

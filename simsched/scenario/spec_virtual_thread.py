@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from simsched.scenario.base import Finding
+from simsched.scenario.host import Host
 from simsched.scenario.memory import VirtualThreadMemory
 from simsched.scenario.scalars import Duration, IntRange
 from simsched.scenario.spec_base import TOMCAT_LISTENS, AutoCount, Listen, Spec
@@ -36,8 +37,8 @@ class VirtualThreadSpec(Spec):
     )
     parallelism: AutoCount = Field(
         default=None,
-        description='Carriers: jdk.virtualThreadScheduler.parallelism. "auto" is the cores of '
-        "the host.",
+        description='Carriers: jdk.virtualThreadScheduler.parallelism. "auto" is what the JVM '
+        "takes for the number of cores: the host's, or the quota rounded up.",
     )
     max_pool_size: AutoCount = Field(
         alias="maxPoolSize",
@@ -87,6 +88,10 @@ class VirtualThreadSpec(Spec):
                 ("minRunnable",),
                 f"minRunnable ({self.min_runnable}) is above parallelism ({self.parallelism})",
             )
+
+    def visible_cpus(self, host: Host) -> int:
+        """The JVM's availableProcessors: the quota rounded up, or the host's cores."""
+        return host.quota_processors
 
     def resolved_parallelism(self, cores: int) -> int:
         """Carriers: parallelism, else one per core, at most maxPoolSize.

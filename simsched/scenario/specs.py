@@ -9,7 +9,9 @@ from pydantic import Discriminator, Tag
 from simsched.scenario.base import TAG, Model
 from simsched.scenario.spec_base import MAX_INT, Listen, default_name
 from simsched.scenario.spec_event_loop import EventLoopSpec
+from simsched.scenario.spec_fork_join import ForkJoinSpec
 from simsched.scenario.spec_go import GoroutineSpec
+from simsched.scenario.spec_reactor import ReactorSpec
 from simsched.scenario.spec_thread_pool import JDK_KNOBS, TOMCAT_KNOBS, ThreadPoolSpec
 from simsched.scenario.spec_virtual_thread import VirtualThreadSpec
 from simsched.scenario.spec_wsgi import GthreadSpec, SyncWorkersSpec
@@ -20,9 +22,11 @@ __all__ = [
     "SCHEDULER_KINDS",
     "TOMCAT_KNOBS",
     "EventLoopSpec",
+    "ForkJoinSpec",
     "GoroutineSpec",
     "GthreadSpec",
     "Listen",
+    "ReactorSpec",
     "SchedulerSpec",
     "SyncWorkersSpec",
     "ThreadPoolSpec",
@@ -35,8 +39,10 @@ SCHEDULER_KINDS: dict[str, type[Model]] = {
     "event_loop": EventLoopSpec,
     "goroutine": GoroutineSpec,
     "virtual_thread": VirtualThreadSpec,
+    "fork_join": ForkJoinSpec,
     "sync_workers": SyncWorkersSpec,
     "gthread": GthreadSpec,
+    "reactor": ReactorSpec,
 }
 
 
@@ -50,8 +56,10 @@ SchedulerSpec = Annotated[
     | Annotated[EventLoopSpec, Tag(TAG + "event_loop")]
     | Annotated[GoroutineSpec, Tag(TAG + "goroutine")]
     | Annotated[VirtualThreadSpec, Tag(TAG + "virtual_thread")]
+    | Annotated[ForkJoinSpec, Tag(TAG + "fork_join")]
     | Annotated[SyncWorkersSpec, Tag(TAG + "sync_workers")]
-    | Annotated[GthreadSpec, Tag(TAG + "gthread")],
+    | Annotated[GthreadSpec, Tag(TAG + "gthread")]
+    | Annotated[ReactorSpec, Tag(TAG + "reactor")],
     Discriminator(_tag, custom_error_type="which_scheduler", custom_error_message="unknown kind"),
 ]
 """Any scheduler specification."""

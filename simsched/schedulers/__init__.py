@@ -16,9 +16,11 @@ def scheduler_class(kind: str) -> type[Scheduler]:
     Raises:
         KeyError: If there is none.
     """
+    from simsched.schedulers.completable_future import CompletableFuture
     from simsched.schedulers.event_loop import EventLoop
     from simsched.schedulers.goroutine import Goroutine
     from simsched.schedulers.gthread import Gthread
+    from simsched.schedulers.reactor import Reactor
     from simsched.schedulers.sync_workers import SyncWorker
     from simsched.schedulers.thread_pool import ThreadPool
     from simsched.schedulers.virtual_thread import VirtualThread
@@ -30,6 +32,8 @@ def scheduler_class(kind: str) -> type[Scheduler]:
         EventLoop,
         Goroutine,
         VirtualThread,
+        CompletableFuture,
+        Reactor,
     )
     for scheduler in built_in:
         if scheduler.kind == kind:

@@ -1,101 +1,84 @@
-"""The fork-join pool under virtual threads: queues, signals, stealing, compensation.
+"""The fork-join pool: queues, signals, stealing, compensation.
 
-Follows ``java.util.concurrent.ForkJoinPool`` of JDK 25 in asynchronous (FIFO) mode:
+Follows ``java.util.concurrent.ForkJoinPool`` of JDK 25, in asynchronous (FIFO) mode as under
+virtual threads, and in the usual (LIFO) one of the common pool. They differ in one thing only: the
+owner of a queue takes its oldest task, or its newest.
 
 - ``push`` signals only if the queue appeared empty. ``signalWork`` releases the worker that became
   idle *last*, or creates one while there are fewer than ``parallelism``; it does nothing when
   ``parallelism`` workers are active.
-- What carriers submit as if from outside goes to a queue of its own for each of them.
+- What workers submit as if from outside goes to a queue of its own for each of them.
 - A worker scans all queues from a random start. It takes the *oldest* task, one at a time; if that
   queue holds more, it signals another worker (propagation). Then it runs the task, drains its own
   queue, and goes on with the queue it took the task from while that lasts.
-- A worker that finds nothing goes to the idle stack.
+- A worker that finds nothing goes to the idle stack. When all have been idle for the
+  keep-alive time, the one that became idle last ends, and 20 ms later the next one, and so on. As
+  long as one works or is blocked, none ends (``quiescent``).
 - ``tryCompensate``, for calls that announce that they block, is weaker than one spare per blocked
   thread: it wakes an idle worker; else lets the number of active ones fall, down to
-  ``minRunnable``; else creates a spare, up to ``maxPoolSize``; else blocks without compensation.
+  ``minRunnable``; else creates a spare, up to ``maxPoolSize``; else says no. Then a virtual thread
+  pins its carrier without compensation, and the common pool throws.
+- A worker that joins first runs what is in its own queue, oldest first (``helpAsyncBlocker``).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from simpy.events import Event
 
+from simsched.schedulers.fork_join_parts import Carrier, WorkQueue
 from simsched.schedulers.random_order import RandomOrder
 from simsched.sim.clock import DISPATCH, Call, Process
 from simsched.sim.task import Task
 
 if TYPE_CHECKING:
-    from simsched.scenario import VirtualThreadSpec
-    from simsched.schedulers.virtual_thread import Item, VirtualThread
+    from simsched.scenario import ForkJoinSpec, VirtualThreadSpec
+    from simsched.schedulers.fork_join_parts import Item, Mode, Owner
     from simsched.sim.machine import Machine
 
-EXTERNAL_QUEUES = ("acceptor", "timer", "poller", "unblocker")
-
-
-class WorkQueue:
-    """A queue of the pool: external, or a carrier's own. First in, first out for everybody."""
-
-    __slots__ = ("items", "name")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.items: deque[Item] = deque()
-
-
-class Carrier:
-    """A worker of the pool: an OS thread with a queue."""
-
-    __slots__ = (
-        "busy", "exits", "idle_since_s", "local", "name", "owed_s", "thread", "timer", "token",
-    )  # fmt: skip
-
-    def __init__(self, machine: Machine, name: str) -> None:
-        self.thread = machine.thread(name)
-        self.name = self.thread.name
-        self.local = WorkQueue(name)
-        self.token: Event | None = None
-        self.timer: Call | None = None
-        self.idle_since_s = 0.0
-        self.exits = False
-        self.busy = False
-        self.owed_s = 0.0
+TRIM_S = 0.02
+"""``TIMEOUT_SLOP``: time between the ends of two workers of a pool that stays idle."""
 
 
 class ForkJoin:
     """The pool's state. ``active`` counts released workers, ``total`` all of them."""
 
-    def __init__(self, owner: VirtualThread, spec: VirtualThreadSpec, machine: Machine) -> None:
+    def __init__(
+        self, owner: Owner, spec: VirtualThreadSpec | ForkJoinSpec, machine: Machine, mode: Mode
+    ) -> None:
         cores = machine.cores
         self.owner = owner
         self.machine = machine
         self.clock = machine.clock
         self.observers = machine.observers
         self.spec = spec
+        self.mode = mode
         self.parallelism = spec.resolved_parallelism(cores)
         self.max_pool_size = spec.resolved_max_pool_size(cores)
         self.min_runnable = spec.resolved_min_runnable(cores)
-        self.external = {name: WorkQueue(name) for name in EXTERNAL_QUEUES}
+        self.external = {name: WorkQueue(name) for name in mode.external}
         self.queues = list(self.external.values())
         self.idle: list[Carrier] = []
         self.active = 0
         self.total = 0
         self._order = RandomOrder(machine.stream("scan order"))
         self._created = 0
+        self._quiet_since_s = 0.0  # since when all workers are idle, if they are
+        self._timer: Call | None = None
 
     # -- submitting --------------------------------------------------------------------------
 
     def push_external(self, name: str, item: Item) -> None:
-        """Submit from a thread that is no carrier."""
+        """Submit from a thread that is no worker."""
         self._push(self.external[name], item)
 
     def push_local(self, carrier: Carrier, item: Item) -> None:
-        """Submit from code that runs on a carrier."""
+        """Submit from code that runs on a worker."""
         self._push(carrier.local, item)
 
     def push_from(self, carrier: Carrier, item: Item) -> None:
-        """``externalSubmit`` from code that runs on a carrier: its thread's submission queue."""
+        """``externalSubmit`` from a thread: to the submission queue that is its own."""
         name = f"{carrier.name} submits"
         queue = self.external.get(name)
         if queue is None:
@@ -111,8 +94,8 @@ class ForkJoin:
         if appeared_empty:
             self.signal_work()
 
-    def _pop(self, queue: WorkQueue) -> Item:
-        item = queue.items.popleft()
+    def _pop(self, queue: WorkQueue, *, newest: bool = False) -> Item:
+        item = queue.items.pop() if newest else queue.items.popleft()
         if self.observers.detailed and isinstance(item, Task):
             self.observers.dequeued(self.clock.now, item, queue.name)
         return item
@@ -137,7 +120,7 @@ class ForkJoin:
         self._created += 1
         self.total += 1
         self.active += 1
-        carrier = Carrier(self.machine, f"carrier-{self._created}")
+        carrier = Carrier(self.machine, f"{self.mode.worker}-{self._created}")
         self.queues.append(carrier.local)
         self.observers.threads(self.clock.now, 1)
         self.clock.process(self._work(carrier))
@@ -156,9 +139,17 @@ class ForkJoin:
         if self.total < self.max_pool_size:
             self.active -= 1
             self._create()
-            self.observers.counted("spare_carriers", 1)
+            self.observers.counted(self.mode.spares, 1)
             return True
         return False
+
+    def unblocks(self) -> None:
+        """A caller that :meth:`compensate` said yes to has unblocked."""
+        self.active += 1
+
+    def oldest_own(self, carrier: Carrier) -> Item | None:
+        """What a worker that joins runs meanwhile; None if its queue is empty."""
+        return self._pop(carrier.local) if carrier.local.items else None
 
     # -- a worker ----------------------------------------------------------------------------
 
@@ -197,7 +188,7 @@ class ForkJoin:
     def _next(self, carrier: Carrier, source: WorkQueue) -> Item | None:
         """The own queue until it is empty, then the queue the last task came from."""
         if carrier.local.items:
-            return self._pop(carrier.local)
+            return self._pop(carrier.local, newest=not self.mode.fifo)
         if source.items:
             return self._pop(source)
         return None
@@ -219,27 +210,32 @@ class ForkJoin:
             carrier.busy = False
             self.observers.busy(now, carrier.name, -1)
         carrier.token = token = self.clock.event()
-        carrier.idle_since_s = now
-        if carrier.timer is None:
-            self._set_timer(carrier)
+        if len(self.idle) == self.total:
+            self._quiet_since_s = now
+            if self._timer is None:
+                self._set_timer(now + self.spec.keep_alive_s)
         return token
 
-    def _set_timer(self, carrier: Carrier) -> None:
-        due_s = carrier.idle_since_s + self.spec.keep_alive_s
-        carrier.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, carrier)
+    def _set_timer(self, due_s: float) -> None:
+        self._timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends)
 
-    def _keep_alive_ends(self, call: Call) -> None:
-        carrier: Carrier = call.arg
-        carrier.timer = None
-        if carrier.token is None:
+    def _keep_alive_ends(self, _: Call) -> None:
+        """``tryTrim``: if the pool has been idle all the time, its latest idler ends."""
+        self._timer = None
+        now = self.clock.now
+        if not self.idle or len(self.idle) < self.total:
             return
-        if carrier.idle_since_s + self.spec.keep_alive_s > self.clock.now:
-            self._set_timer(carrier)
+        due_s = self._quiet_since_s + self.spec.keep_alive_s
+        if due_s > now:
+            self._set_timer(due_s)
             return
-        self.idle.remove(carrier)
+        carrier = self.idle.pop()
         self.total -= 1
         self.queues.remove(carrier.local)
-        self.observers.threads(self.clock.now, -1)
+        self.observers.threads(now, -1)
         carrier.exits = True
         token, carrier.token = carrier.token, None
+        assert token is not None
         carrier.thread.wake_with(token)
+        if self.idle:
+            self._set_timer(now + TRIM_S)

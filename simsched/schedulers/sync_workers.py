@@ -276,7 +276,9 @@ class SyncWorker(Scheduler):
         if thread.event is None:
             return  # forked at this very instant
         on_core = thread.core is not None
-        left_s = thread.end_s - max(now, thread.start_s) if on_core else thread.left_s
+        left_s = thread.left_s
+        if on_core:
+            left_s = (thread.end_s - max(now, thread.start_s)) / thread.pace
         if left_s < self.spec.startup_s:
             self.observers.overhead(now, self.spec.startup_s - left_s)
 

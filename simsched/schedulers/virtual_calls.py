@@ -14,7 +14,8 @@ from simsched.sim.task import BLOCKING, CPU, IO, Task
 from simsched.workload import program as op_code
 
 if TYPE_CHECKING:
-    from simsched.schedulers.fork_join import Carrier, ForkJoin
+    from simsched.schedulers.fork_join import ForkJoin
+    from simsched.schedulers.fork_join_parts import Carrier
     from simsched.workload.program import Op
 
 NEW, STARTED = range(2)
@@ -43,7 +44,7 @@ class VirtualCalls(Scheduler):
         yield clock.event_at(clock.now + seconds, IO_DONE | task.index)
         self.observers.spent("pinned_s", seconds)
         if active_again:
-            self.pool.active += 1
+            self.pool.unblocks()
         self.enter(task, CPU)
 
     def _pinned_wait(self, carrier: Carrier, task: Task) -> Process:

@@ -32,7 +32,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
-from simsched.schedulers.fork_join import Carrier, ForkJoin
+from simsched.schedulers.fork_join import ForkJoin
+from simsched.schedulers.fork_join_parts import VIRTUAL_THREADS, Carrier
 from simsched.schedulers.pinning import (
     PINS_COMPENSATED,
     UNMOUNTS,
@@ -75,7 +76,7 @@ class VirtualThread(VirtualCalls):
 
     def __init__(self, machine: Machine, spec: VirtualThreadSpec) -> None:
         super().__init__(machine, spec)
-        self.pool = ForkJoin(self, spec, machine)
+        self.pool = ForkJoin(self, spec, machine, VIRTUAL_THREADS)
         self.monitors_pin = monitors_pin(spec.jdk)
         self.has_virtual_pollers = spec.jdk >= 22
         n_pollers = min(1 << (machine.cores.bit_length() - 1), MOST_POLLERS)

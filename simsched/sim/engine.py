@@ -13,11 +13,11 @@ from simsched.observe.collect import collect
 from simsched.observe.ledger import Ledger
 from simsched.sim.clients import Clients
 from simsched.sim.clock import Clock
-from simsched.sim.host import Host
 from simsched.sim.machine import Machine
 from simsched.sim.network import Network, NetworkClients
 from simsched.sim.observer import Observer, Observers
 from simsched.sim.resources import Resource
+from simsched.sim.smt import host_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class Simulation:
         # The ledger goes last: it moves a task's books on, and the others see them as they were.
         self.observers = Observers([*observers, self.ledger])
         self.clock = Clock()
-        self.host = Host(self.clock, scenario.host, self.observers)
+        self.host = host_of(self.clock, scenario.host, self.observers)
         self.clients: Clients
         self.network: Network | None = None  # if connections are modelled
         if scenario.connections is not None or needs_network(spec):
@@ -74,6 +74,7 @@ class Simulation:
             scenario.seed,
             replication,
             self.network,
+            spec.visible_cpus(scenario.host),
         )
         for observer in self.watching:
             attach = getattr(observer, "attach", None)
@@ -127,6 +128,7 @@ class Simulation:
             clock.run_until(limit_s, clients.idle)
             end_s = clock.now if clients.idle() else limit_s
         self.scheduler.end(end_s)
+        self.host.end(end_s)
         record = collect(self, end_s)
         for observer in self.watching:
             finish = getattr(observer, "finish", None)

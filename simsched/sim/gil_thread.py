@@ -169,7 +169,7 @@ class GilThread(OsThread):
                 return
             if cost_s:
                 self.spend(cost_s)
-            self.end_s = end_s = clock.now + demand_s
+            self.end_s = end_s = clock.now + demand_s * self.pace
             heap = clock.heap
             if (not heap or heap[0][0] > end_s) and end_s <= clock.limit_s:
                 clock.now = end_s

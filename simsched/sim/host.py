@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappush
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ class Host:
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
         self.granularity_s = spec.os.wakeup_granularity_s
+        self.naps = True  # whether a thread may skip leaving its core and coming back to it
         self.idle: set[int] = set(range(spec.cores))
         self.woken: deque[OsThread] = deque()  # positive lag: served first, first come first served
         self.rotating: deque[OsThread] = deque()  # round robin
@@ -69,9 +70,7 @@ class Host:
         idle = self.idle
         if idle:
             thread.burst_s = 0.0
-            core = thread.last_core
-            if core is None or core.index not in idle:
-                core = self.cores[min(idle)]
+            core = self._idle_core(thread)
             idle.discard(core.index)
             self._put(core, thread, self.wakeup_s if latency_s is None else latency_s)
             return
@@ -84,6 +83,13 @@ class Host:
         else:
             self.rotating.append(thread)
             self._arm_slices()
+
+    def _idle_core(self, thread: OsThread) -> Core:
+        """Where a thread is woken: on the core it ran on last, if that idles."""
+        core = thread.last_core
+        if core is None or core.index not in self.idle:
+            return self.cores[min(self.idle)]
+        return core
 
     def leave(self, thread: OsThread) -> None:
         """The thread on a core goes to sleep; the core takes the next one."""
@@ -116,6 +122,13 @@ class Host:
                 # What the kernel does was booked when it began, and is not brought to its end.
                 self.observers.overhead(now, max(now, core.on_s) - thread.start_s)
             self.leave(thread)
+
+    def queue(self) -> Iterable[OsThread]:
+        """The runnable threads without a core."""
+        return (*self.woken, *self.rotating)
+
+    def end(self, now: float) -> None:
+        """The run is over: tell what has not been told yet."""
 
     def _settled(self, call: Call) -> None:
         core: Core = call.arg
@@ -157,7 +170,7 @@ class Host:
             thread.cut_asked = False
             thread.unrun_s = thread.left_s
             thread.left_s = 0.0
-        thread.end_s = end_s = start_s + thread.left_s
+        thread.end_s = end_s = start_s + thread.left_s * thread.pace
         heappush(clock.heap, (end_s, thread.rank, next(clock.sequence), thread.event))
         self.observers.on_core(on, core.index, thread)
         if self.woken:
@@ -175,19 +188,24 @@ class Host:
         else:  # it leaves while it is still being woken
             self.observers.off_core(on, core.index, thread)
 
-    def _preempt(self, core: Core, to_head: bool) -> None:
+    def _interrupt(self, core: Core) -> OsThread:
+        """Take the thread off in the middle of its burst. It stays runnable."""
         thread = core.thread
         assert thread is not None
         assert thread.event is not None
         now = self.clock.now
-        thread.left_s = thread.end_s - max(now, thread.start_s)
+        thread.left_s = (thread.end_s - max(now, thread.start_s)) / thread.pace
         event = Moment(self.clock)
         event.callbacks, thread.event.callbacks = thread.event.callbacks, []
         thread.event = event
         self._take_off(core, thread)
         thread.queued_s = now
-        self.observers.counted("preemptions", 1)
         self.observers.core_queue(now, 1)
+        return thread
+
+    def _preempt(self, core: Core, to_head: bool) -> None:
+        thread = self._interrupt(core)
+        self.observers.counted("preemptions", 1)
         if to_head:
             self.rotating.appendleft(thread)
         else:

@@ -33,15 +33,14 @@ class Machine:
     seed: int
     replication: int
     network: Network | None = None  # if connections are modelled
+    cores: int = 0  # as the runtime counts them, which may know of a quota; 0: the host's
     process: int = 0  # which of the server's processes it is the machine of
     prefix: str = ""  # of the names of its threads, where there are several processes
     gil: Gil | None = None  # of this process, if its runtime has one
     pools: dict[str, int] = field(default_factory=dict)  # capacity of a scheduler's own pools
 
-    @property
-    def cores(self) -> int:
-        """Number of cores of the host."""
-        return len(self.host.cores)
+    def __post_init__(self) -> None:
+        self.cores = self.cores or len(self.host.cores)
 
     def thread(self, name: str) -> OsThread:
         """A new, sleeping thread of this process, subject to its interpreter lock if it has one."""

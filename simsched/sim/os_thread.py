@@ -46,8 +46,8 @@ class OsThread:
 
     __slots__ = (
         "blames", "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "gil_s",
-        "host", "last_core", "left_s", "name", "queued_s", "rank", "start_s", "task", "unrun_s",
-        "waited_s",
+        "host", "last_core", "left_s", "name", "pace", "queued_s", "rank", "start_s", "task",
+        "unrun_s", "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
@@ -59,6 +59,7 @@ class OsThread:
         self.event: Event | None = None
         self.rank = 0
         self.left_s = 0.0  # CPU still to do when it gets a core
+        self.pace = 1.0  # seconds that a second of CPU takes on the present core
         self.start_s = 0.0  # when the work of the current stay on the core begins
         self.end_s = 0.0  # when the current run ends if nobody interferes
         self.queued_s = 0.0
@@ -87,7 +88,7 @@ class OsThread:
             self.wake_with(event, demand_s, rank)
             return event
         self.waited_s = self.cost_s = 0.0
-        self.end_s = end_s = clock.now + demand_s
+        self.end_s = end_s = clock.now + demand_s * self.pace
         heap = clock.heap
         if (not heap or heap[0][0] > end_s) and end_s <= clock.limit_s:
             clock.now = end_s
@@ -142,7 +143,7 @@ class OsThread:
         heap = clock.heap
         if (heap and heap[0][0] <= back_s) or back_s > clock.limit_s or core is None:
             return False
-        if host.woken or host.rotating:
+        if host.woken or host.rotating or not host.naps:
             return False
         off_core, on_core = host.off_core, host.on_core
         off_core(clock.now, core.index, self)
@@ -168,7 +169,7 @@ class OsThread:
         now = host.clock.now
         if self.end_s <= max(now, self.start_s) + NANOSECOND_S:
             return  # the run ends at this very instant anyway, or is cut already
-        self.unrun_s = self.end_s - max(now, self.start_s)
+        self.unrun_s = (self.end_s - max(now, self.start_s)) / self.pace
         at_s = max(now, self.start_s)
         self.event = host.clock.move(self.event, at_s, self.rank if order is None else order)
         self.end_s = max(now, self.start_s)

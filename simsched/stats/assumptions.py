@@ -19,6 +19,8 @@ def assumptions_hold(scenario: Scenario, spec: SchedulerSpec) -> bool:
         and scenario.arrivals.kind in ("poisson", "closed")
         and all(c.timeout_s is None and c.retries is None for c in scenario.classes)
         and scenario.connections is None
+        and scenario.host.cpu_quota is None
+        and scenario.host.threads_per_core == 1
         and _is_one_station(spec)
     )
 
@@ -31,7 +33,7 @@ def _is_one_station(spec: SchedulerSpec) -> bool:
     """
     shares_a_lock = spec.kind != "event_loop" and getattr(spec, "gil", False)
     return (
-        spec.kind not in ("sync_workers", "gthread")
+        spec.kind not in ("sync_workers", "gthread", "fork_join", "reactor")
         and getattr(spec, "policy", "") != "python"
         and not shares_a_lock
         and spec.processes == 1

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from simsched.observe.record import RunRecord
 from simsched.stats.window import Window, arrived_in, columns, departure_s, time_mean, waiting_s
 from simsched.stats.wording import duration, number, percent
+
+if TYPE_CHECKING:
+    from simsched.scenario import Host
 
 SHORT: Final = 0.7
 """Utilisation from which something counts as short."""
@@ -30,6 +33,8 @@ NOUNS: Final = {
     "event_loop": "the loop",
     "goroutine": "Ps",
     "virtual_thread": "carriers",
+    "reactor": "loops",
+    "fork_join": "workers",
 }
 STATES: Final = {
     "cpu": "running",
@@ -51,6 +56,20 @@ WAITS: Final = {
 """What requests wait for, and in which parts of the breakdown."""
 
 
+class Quota(NamedTuple):
+    """A CPU quota: cores' worth, and the period for which it is given."""
+
+    cores: float
+    period_s: float
+
+
+def quota_of(host: Host) -> Quota | None:
+    """The CPU quota of a host that has one which can bind."""
+    if host.cpu_quota is None or host.cpu_quota >= host.cores:
+        return None
+    return Quota(host.cpu_quota, host.cpu_period_s)
+
+
 @dataclass(frozen=True)
 class _Candidate:
     utilization: float
@@ -59,7 +78,13 @@ class _Candidate:
     sentence: str
 
 
-def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> str:
+def binding(
+    records: Sequence[RunRecord],
+    kind: str,
+    cores: int,
+    cut_s: float,
+    quota: Quota | None = None,
+) -> str:
     """The sentence that names what binds.
 
     Args:
@@ -67,15 +92,20 @@ def binding(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
         kind: the scheduler's kind.
         cores: cores of the host.
         cut_s: end of the warm-up.
+        quota: of CPU time, if there is one.
     """
-    workers = _workers(records, kind, cores, cut_s)
-    candidates = [*_resources(records), *workers, _cores(records, cores, cut_s)]
+    enough = cores if quota is None else quota.cores
+    candidates = [*_resources(records), *_workers(records, kind, enough, cut_s)]
+    if quota is not None:
+        candidates.append(_quota(records, quota, cut_s))
+    else:
+        candidates.append(_cores(records, cores, cut_s))
     highest = max(candidate.utilization for candidate in candidates)
     close = [c for c in candidates if c.utilization >= highest - TIE]
     found = min(close, key=lambda c: (c.rank, -c.utilization))
     if found.utilization >= SHORT:
         return found.sentence
-    at_times = _bursts(records, kind, cores, cut_s)
+    at_times = _bursts(records, kind, cores, cut_s, quota)
     if at_times is not None:
         return at_times
     busiest = max(candidates, key=lambda c: c.utilization)
@@ -99,7 +129,9 @@ def _yet(records: Sequence[RunRecord], cut_s: float) -> str:
     return f"; yet {share} of the requests' time is waiting {tuple(WAITS)[most]}"
 
 
-def _bursts(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> str | None:
+def _bursts(
+    records: Sequence[RunRecord], kind: str, cores: int, cut_s: float, quota: Quota | None
+) -> str | None:
     """What is short in bursts, where nothing is on average and requests mostly wait."""
     waited = stayed = 0.0
     for record in records:
@@ -118,7 +150,12 @@ def _bursts(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -
         taken = f"all {limit} {noun} are taken"
         found.append((share, taken if limit > 1 else f"the only {noun.removesuffix('s')} is taken"))
     share, text = max(found, key=lambda item: item[0])
-    return f"short in bursts: {text} {percent(share)} of the time" if share >= 0.02 else None
+    text = f"{text} {percent(share)} of the time"
+    stopped = _throttled_share(records, quota)
+    if quota is not None and stopped >= share:
+        share = stopped
+        text = f"the quota of {_cores_of(quota)} runs out in {_of_periods(stopped, quota)}"
+    return f"short in bursts: {text}" if share >= 0.02 else None
 
 
 def _full_share(records: Sequence[RunRecord], series: str, limit: float, cut_s: float) -> float:
@@ -145,7 +182,34 @@ def _cores(records: Sequence[RunRecord], cores: int, cut_s: float) -> _Candidate
     return _Candidate(share, 1, text)
 
 
-def _workers(records: Sequence[RunRecord], kind: str, cores: int, cut_s: float) -> list[_Candidate]:
+def _cores_of(quota: Quota) -> str:
+    return f"{number(quota.cores)} core" + "s" * (quota.cores != 1)
+
+
+def _of_periods(share: float, quota: Quota) -> str:
+    return f"{percent(share)} of its periods of {duration(quota.period_s)}"
+
+
+def _throttled_share(records: Sequence[RunRecord], quota: Quota | None) -> float:
+    """Share of the quota's periods in which anything was stopped."""
+    if quota is None:
+        return 0.0
+    throttled = sum(record.activity.get("throttled_periods", 0.0) for record in records)
+    return throttled / sum(record.end_s / quota.period_s for record in records)
+
+
+def _quota(records: Sequence[RunRecord], quota: Quota, cut_s: float) -> _Candidate:
+    share = _mean(records, "busy_cores", cut_s) / quota.cores
+    text = f"the quota of {_cores_of(quota)} is used to {percent(share)}"
+    stopped = _throttled_share(records, quota)
+    if stopped:
+        text += f": threads are stopped in {_of_periods(stopped, quota)}"
+    return _Candidate(share, 0, text)
+
+
+def _workers(
+    records: Sequence[RunRecord], kind: str, cores: float, cut_s: float
+) -> list[_Candidate]:
     limit = records[0].worker_limit
     if not limit:
         return []

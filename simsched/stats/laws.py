@@ -188,7 +188,8 @@ def utilization_law(records: Sequence[RunRecord], cut_s: float) -> dict[str, Any
 
     Exactly, over the whole run: core seconds busy (`busy_core_s`, measured at the cores) = CPU
     parts of all requests and of their branches + overhead + CPU of requests that had already timed
-    out (`work_core_s`).
+    out (`work_core_s`). On hyper-threads the runtime's own work may take longer than it demands:
+    by `stretch_core_s` at most.
     Statistically, over the window: mean busy cores without overhead against the rate of departures
     times the mean CPU demand of those that left (Denning & Buzen 1978).
     """
@@ -203,7 +204,8 @@ def utilization_law(records: Sequence[RunRecord], cut_s: float) -> dict[str, Any
     ]
     difference = max((abs(a - b) for a, b in zip(busy, work, strict=True)), default=0.0)
     running = max((float(r.series["busy_cores"].max(initial=0.0)) for r in records), default=0.0)
-    tolerance = ROUNDING * max([1.0, *busy]) + IN_FLIGHT_S * np.ceil(running)
+    stretch = max((r.totals.get("stretch_core_s", 0.0) for r in measured), default=0.0)
+    tolerance = ROUNDING * max([1.0, *busy]) + IN_FLIGHT_S * np.ceil(running) + stretch
     window = _utilization_window(records, cut_s)
     exact = difference <= tolerance
     return {
@@ -236,7 +238,8 @@ def _utilization_window(records: Sequence[RunRecord], cut_s: float) -> dict[str,
         # Requests on the cores at an edge of the window are counted on one side only.
         longest = float(cpu_s[left].max())
         running = float(record.series["busy_cores"].max())
-        edge = max(edge, running * longest / window.width_s)
+        stretch = record.totals.get("stretch_core_s", 0.0) / max(record.end_s, 1e-300)
+        edge = max(edge, running * longest / window.width_s + stretch)
     return {
         "throughput_rps": float(np.mean(rates)) if rates else None,
         "demand_s": float(np.mean(demands)) if demands else None,

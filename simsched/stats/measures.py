@@ -43,7 +43,8 @@ class Measures:
     records: Sequence[RunRecord]
     cut_s: float
     """End of the warm-up; the window ends with the arrivals."""
-    cores: int
+    cores: float
+    """Cores that may be busy on average: those of the host, or the quota."""
 
     @cached_property
     def windows(self) -> list[Window]:
@@ -122,7 +123,10 @@ class Measures:
 
     @cached_property
     def utilization(self) -> dict[str, Estimate]:
-        """Busy share of the cores, of the workers there may be, and of the cores by overhead."""
+        """Busy share of the cores, of the workers there may be, and of the cores by overhead.
+
+        Where there is a CPU quota, shares are of that.
+        """
         limit = self.records[0].worker_limit
         alive = np.maximum(self.series_means("workers"), 1e-300) if limit is None else float(limit)
         return {

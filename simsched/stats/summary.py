@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simsched.observe.record import RunRecord
 from simsched.stats import laws, slo
-from simsched.stats.binding import binding
+from simsched.stats.binding import binding, quota_of
 from simsched.stats.blame import blame, longest_stall
 from simsched.stats.charts import chart_series
 from simsched.stats.closed_form import TheoryLine, closed_form
@@ -55,7 +55,7 @@ def summarise(
         records, fixed_s=scenario.warmup_s, terminating=scenario.study == "terminating"
     )
     verdict = decide(records, warmup, scenario.arrivals.kind)
-    measures = Measures(records, warmup.cut_s, scenario.host.cores)
+    measures = Measures(records, warmup.cut_s, scenario.host.quota_cores)
     names = [request_class.name for request_class in scenario.classes]
     check = laws.self_check(records, names, warmup.cut_s)
     ladder = measures.latency.ladder()
@@ -66,7 +66,9 @@ def summarise(
         "preset": spec.preset,
         "verdict": verdict.verdict,
         "verdict_reason": verdict.reason,
-        "binding": binding(records, spec.kind, scenario.host.cores, warmup.cut_s),
+        "binding": binding(
+            records, spec.kind, scenario.host.cores, warmup.cut_s, quota_of(scenario.host)
+        ),
         "warnings": warnings(measures, scenario, warmup, ladder, check),
         "counts": laws.counts(records, warmup.cut_s),
         "classes": _classes(measures, names),

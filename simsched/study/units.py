@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simsched.observe.timeline_window import Enough
 from simsched.scenario import Scenario, ScenarioError
 from simsched.sim.clients import Standstill
 from simsched.sim.engine import Simulation
@@ -20,6 +21,8 @@ from simsched.workload import TooManyRequests, draw
 from simsched.workload.problems import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simsched.observe.record import RunRecord
     from simsched.sim.observer import Observer
     from simsched.workload import ClosedTrace, RequestTrace
@@ -66,10 +69,15 @@ class _TraceCache(threading.local):
 _cache = _TraceCache()
 
 
-def simulate_unit(unit: Unit) -> RunRecord:
+def simulate_unit(unit: Unit, watching: Sequence[Observer] = ()) -> RunRecord:
     """Run one simulation.
 
+    Args:
+        unit: which one.
+        watching: observers beside those that the unit asks for.
+
     Raises:
+        Enough: one of them has seen what it wanted.
         ScenarioError: the workload cannot be drawn (a bad data file, too many requests).
         SimulationError: anything else, with the place where it happened.
     """
@@ -77,9 +85,10 @@ def simulate_unit(unit: Unit) -> RunRecord:
     simulation: Simulation | None = None
     try:
         trace = trace_of(unit)
-        simulation = Simulation(unit.scenario, spec, trace, unit.replication, _observers(unit))
+        observers = [*_observers(unit), *watching]
+        simulation = Simulation(unit.scenario, spec, trace, unit.replication, observers)
         return simulation.run()
-    except ScenarioError:
+    except (ScenarioError, Enough):
         raise
     except (TooManyRequests, Standstill) as error:  # of a closed workload, found out on the way
         refuse(unit.scenario, ("workload", "arrivals"), str(error), cause=error)

@@ -27,7 +27,7 @@ from simsched.stats import verdict
 from .calls import call, call_json, shell
 
 NAMES = [full_name(topic) for topic in topics()]
-CONCEPTS = ("slo", "gil", "connections", "processes")
+CONCEPTS = ("slo", "gil", "connections", "processes", "trace")
 METRICS = (
     "latency", "queueing_delay", "breakdown", "throughput", "memory", "errors", "loop_lag",
     "littles_law", "utilization_law", "self_check", "blame", "binding", "warmup", "theory",

@@ -25,7 +25,15 @@ print("loaded:", *[name for name in {HEAVY!r} if name in sys.modules])
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["list", "-h"], ["explain", "-h"], ["--version"], ["version"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list", "-h"],
+        ["explain", "-h"],
+        ["trace", "-h"],
+        ["--version"],
+        ["version"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
@@ -59,7 +67,7 @@ def test_a_reader_that_leaves_causes_no_traceback(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "check", "init", "list", "show", "explain", "schema"]
+    "command", ["", "run", "trace", "check", "init", "list", "show", "explain", "schema"]
 )
 def test_help_fits_the_terminal_and_has_examples(command: str) -> None:
     arguments = [command] if command else []

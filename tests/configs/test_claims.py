@@ -203,6 +203,7 @@ class TestFanOut:
     brief = short("8s", 5)
     at_once = ("asyncio", "go", "virtual-threads")
 
+    @pytest.mark.slow
     def test_at_once_a_page_waits_for_the_slowest_of_three(self) -> None:
         result = example("fan_out", *self.brief)
         for name in LIGHT:

@@ -105,3 +105,45 @@ class TestWebsockets:
         assert value(small["throughput_rps"]) < 12
         for entry in schedulers.values():
             assert value(entry["throughput_rps"]) > 40
+
+
+class TestWebflux:
+    brief = short("20s", 2, warmup="5s")
+
+    def test_calls_that_block_loops_make_everybody_wait_with_an_idle_cpu(self) -> None:
+        result = example("webflux", *self.brief)
+        assert value(result.schedulers["webflux"]["utilization"]["cpu"]) < 0.07
+        waits, forty, none = (
+            p99_s(result, name, "awaits") for name in ("webflux", "40 loops", "virtual-threads")
+        )
+        assert 2.5 < waits / none < 3.7
+        assert 1.1 < forty / none < 1.35
+
+    def test_blame_names_the_call(self) -> None:
+        rows = [
+            row
+            for record in records(example("webflux", *self.brief), "webflux")
+            for row in record.blame
+            if row.victim == 0
+        ]
+        jdbc = sum(row.seconds for row in rows if (row.culprit, row.step) == (1, "JDBC"))
+        assert jdbc > 0.9 * sum(row.seconds for row in rows)
+
+    def test_who_offloads_still_needs_the_loop(self) -> None:
+        result = example("webflux", *self.brief)
+        assert float(np.median(latencies_s(result, "webflux", "on_elastic"))) > 0.105
+        assert float(np.median(latencies_s(result, "virtual-threads", "on_elastic"))) < 0.102
+
+    def test_if_all_do_it_is_as_with_virtual_threads(self) -> None:
+        weights = ("on_loop.weight=0.001", "on_elastic.weight=10")
+        moved = example(
+            "webflux",
+            *(f"workload.requests.{weight}" for weight in weights),
+            *self.brief,
+            schedulers=("webflux", "virtual-threads"),
+        )
+        mine, theirs = (p99_s(moved, name, "awaits") for name in ("webflux", "virtual-threads"))
+        assert mine == pytest.approx(theirs, abs=8e-3)
+        pool = moved.schedulers["webflux"]["resources"]["pool:boundedElastic"]
+        assert pool["capacity"] == 40
+        assert value(pool["utilization"]) * 40 == pytest.approx(3, abs=0.3)

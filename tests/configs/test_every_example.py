@@ -17,6 +17,9 @@ EXPECTED = {
     "blocking_in_async_def",
     "blocking_in_loop",
     "closed_loop",
+    "completable_future",
+    "container_quota",
+    "coroutine_story",
     "cpu_heavy",
     "db_pool",
     "fastapi_sync_cliff",
@@ -30,6 +33,7 @@ EXPECTED = {
     "sync_worker_killed",
     "to_thread_against_limiter",
     "trace_replay",
+    "webflux",
     "websockets",
     "wsgi_to_asgi",
 }

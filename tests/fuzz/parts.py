@@ -74,7 +74,10 @@ class Chance:
 
 
 def host(chance: Chance) -> dict[str, Any]:
-    """One to four cores, with or without a tick, slices from tiny to automatic; queues of one."""
+    """One to four cores, with or without a tick, slices from tiny to automatic; queues of one.
+
+    Now and then the cores are hyper-threads, or there is a quota of them.
+    """
     rng = chance.rng
     system = {
         # Tiny slices of long bursts would be all that a run consists of.
@@ -93,7 +96,16 @@ def host(chance: Chance) -> dict[str, Any]:
             # Users who do not think would be refused for ever.
             "tcp_abort_on_overflow": not chance.lossless and chance.of(0.3),
         }
-    return {"cores": rng.choice([1, 1, 2, 3, 4]), "os": system}
+    machine: dict[str, Any] = {"cores": rng.choice([1, 1, 2, 3, 4]), "os": system}
+    if machine["cores"] % 2 == 0 and chance.of(0.3):
+        machine |= {"threads_per_core": 2, "sibling_speed": rng.choice([0.5, 0.62, 1.0])}
+    if chance.of(0.25):
+        period_us = rng.choice([1e3, 10e3, 100e3])
+        cores = rng.choice([0.3, 0.5, 1.0, 1.7, 9.0])
+        machine |= {"cpu_quota": cores, "cpu_period": chance.us(period_us)}
+        machine |= {"cpu_burst": chance.us(rng.choice([0.0, 0.5 * cores * period_us]))}
+        system["bandwidth_slice"] = rng.choice(["5ms", "5ms", "500us"])
+    return machine
 
 
 def resources(chance: Chance) -> dict[str, Any]:

@@ -200,6 +200,52 @@ def virtual_thread(chance: Chance) -> dict[str, Any]:
     }
 
 
+def completable_future(chance: Chance) -> dict[str, Any]:
+    """Async tasks on the common pool or on threads of their own, written in every way."""
+    rng = chance.rng
+    io, all_of = rng.choice(["blocking", "async"]), rng.choice(["join", "join", "then"])
+    plain = io == "blocking" and all_of == "join"
+    parallelism = rng.choice(["auto", 0, 1, 2, 4])
+    return {
+        "kind": "fork_join",
+        "jdk": rng.choice([17, 21, 25, 25]),
+        "parallelism": parallelism,
+        # What finds no spare fails, and closed users who do not think would try for ever.
+        "maximumSpares": 256 if chance.lossless else rng.choice([0, 1, 256]),
+        "minRunnable": 2 if parallelism in (2, 4) and chance.of(0.5) else 1,
+        "keepAlive": rng.choice(["0s", "1ms", "60s"]),
+        "io": io,
+        "sleep": rng.choice(["blocking", "delayed"]),
+        "stages": "thenApplyAsync" if plain else rng.choice(["thenApplyAsync", "thenApply"]),
+        "allOf": all_of,
+        "managedBlock": chance.of(0.4),
+        "io_threads": rng.choice([1, 2]),
+        "task": chance.cost(0.15, 10),
+        "steal": chance.cost(0.5, 10),
+        "thread_create": chance.cost(80, 500),
+    }
+
+
+def reactor(chance: Chance) -> dict[str, Any]:
+    """Netty's loops, with Reactor's schedulers."""
+    rng = chance.rng
+    return {
+        "kind": "reactor",
+        "ioWorkerCount": rng.choice(["auto", 1, 2, 5]),
+        "defaultPoolSize": rng.choice(["auto", 1, 2]),
+        "defaultBoundedElasticSize": rng.choice(["auto", 1, 2, 5]),
+        "defaultBoundedElasticQueueSize": 100_000 if chance.lossless else rng.choice([1, 3, 1000]),
+        "boundedElasticTtl": rng.choice(["1ms", "5ms", "60s"]),
+        "publishOn": rng.choice(["boundedElastic", "parallel"]),
+        "maxTaskProcessingQuantum": rng.choice(["0s", "1ms", "1s"]),
+        "iteration": chance.cost(1, 10),
+        "event": chance.cost(1, 10),
+        "request": chance.cost(50, 500),
+        "hop": chance.cost(5, 50),
+        "thread_create": chance.cost(80, 500),
+    }
+
+
 KINDS: list[Callable[[Chance], dict[str, Any]]] = [
     tomcat,
     jdk,
@@ -210,4 +256,6 @@ KINDS: list[Callable[[Chance], dict[str, Any]]] = [
     gthread,
     goroutine,
     virtual_thread,
+    reactor,
+    completable_future,
 ]

@@ -57,6 +57,10 @@ def features_of(scenario: Scenario) -> Iterator[str]:
     yield f"arrivals {scenario.arrivals.kind}"
     yield f"cores {scenario.host.cores}"
     yield f"hz {scenario.host.os.hz}"
+    if scenario.host.cpu_quota is not None:
+        yield "quota and burst" if scenario.host.cpu_burst_s else "quota"
+        yield "quota of hyper-threads" if scenario.host.threads_per_core > 1 else "quota of cores"
+    yield f"threads per core {scenario.host.threads_per_core}"
     if scenario.host.os.tcp_abort_on_overflow:
         yield "resets"
     if scenario.connections is not None:
@@ -79,15 +83,16 @@ def features_of(scenario: Scenario) -> Iterator[str]:
 
 def test_the_scenarios_go_everywhere() -> None:
     found = {feature for seed in range(SEEDS) for feature in features_of(scenario_of(seed))}
-    kinds = ("thread_pool", "event_loop", "sync_workers", "gthread", "goroutine", "virtual_thread")
+    kinds = ("thread_pool", "event_loop", "sync_workers", "gthread", "goroutine")
+    java = ("virtual_thread", "fork_join", "reactor")
     wanted = {
         *(f"arrivals {k}" for k in ("poisson", "constant", "bursty", "ramp", "steps", "closed")),
         *(f"cores {n}" for n in (1, 2, 3, 4)),
         *(f"hz {n}" for n in (0, 100, 250, 1000)),
         *(f"scheduler event_loop {loop}" for loop in ("asyncio", "uvloop", "libuv")),
         *(f"scheduler thread_pool {policy}" for policy in ("tomcat", "jdk", "python")),
-        *(f"scheduler {kind}" for kind in ("sync_workers", "gthread", "goroutine")),
-        *(f"processes {kind} {n}" for kind in kinds for n in (1, 2)),
+        *(f"scheduler {kind}" for kind in ("sync_workers", "gthread", "goroutine", "reactor")),
+        *(f"processes {kind} {n}" for kind in kinds + java for n in (1, 2)),
         *(f"jdk {n}" for n in (21, 22, 23, 24, 25)),
         *(f"gil {who} {on}" for who in ("python", "gthread", "asyncio") for on in (True, False)),
         *(f"connections closed {when}" for when in ("first_use", "start")),
@@ -96,18 +101,13 @@ def test_the_scenarios_go_everywhere() -> None:
         *(f"step {step}" for step in ("cpu", "cpu native", "io", "sleep", "parallel")),
         *("fresh connections", "kept connections", "resets", "nested branches"),
         *("endpoint async", "endpoint def", "backlog 0"),
+        *("quota", "quota and burst", "quota of cores", "quota of hyper-threads"),
+        *("threads per core 1", "threads per core 2"),
     }
     assert wanted - found == set()
 
 
 def test_the_runs_go_where_things_break() -> None:
-    outcomes: set[int] = set()
-    counted: set[str] = set()
-    for seed in range(SEEDS // 2):
-        for record in run_all(scenario_of(seed), checked=False):
-            outcomes |= set(record.outcome.tolist())
-            counted |= {name for name, n in record.activity.items() if n}
-    assert outcomes == {0, 1, 2, 3, 4}
     wanted = {
         "connections_deferred",
         "connections_refused",
@@ -121,11 +121,24 @@ def test_the_runs_go_where_things_break() -> None:
         "preemptions",
         "retries",
         "spare_carriers",
+        "spare_workers",
         "steals",
+        "tasks_helped",
         "syn_retries",
+        "throttled_periods",
+        "throttled_s",
         "thread_limit_exceeded",
         "workers_killed",
     }
+    outcomes: set[int] = set()
+    counted: set[str] = set()
+    for seed in range(2 * SEEDS):
+        for record in run_all(scenario_of(seed), checked=False):
+            outcomes |= set(record.outcome.tolist())
+            counted |= {name for name, n in record.activity.items() if n}
+        if wanted <= counted and len(outcomes) == 5:
+            break
+    assert outcomes == {0, 1, 2, 3, 4}
     assert wanted - counted == set()
 
 

@@ -10,9 +10,11 @@ from simsched.observe.branch_books import BranchBooks
 from simsched.observe.ledger import Ledger
 from simsched.schedulers.anyio_threads import AnyioThreads
 from simsched.schedulers.base import Scheduler
+from simsched.schedulers.fork_join import ForkJoin
 from simsched.schedulers.go_parts import P
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.pool_policies import TomcatPolicy
+from simsched.schedulers.reactor_threads import SingleThread
 from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.sim.clients import Clients
@@ -27,6 +29,14 @@ from simsched.sim.task import COMPLETED
 def never(_: Any) -> Callable[..., None]:
     """Does nothing at all."""
     return lambda *_args, **_kwargs: None
+
+
+def draws_from_nowhere(right: Any) -> Any:
+    def draw(self: Any, core: Any) -> bool:
+        self.pool_s = max(self.pool_s, self.quota_s)
+        return bool(right(self, core))
+
+    return draw
 
 
 def ends_twice(right: Any) -> Any:
@@ -176,6 +186,18 @@ def signals_only_the_first(right: Any) -> Any:
     return lambda self: None if self.total else right(self)
 
 
+def spares_without_end(right: Any) -> Any:
+    def compensate(self: ForkJoin) -> Any:
+        self.max_pool_size = 1000
+        return right(self)
+
+    return compensate
+
+
+def newest_for_all(right: Any) -> Any:
+    return lambda self, queue, newest=False: right(self, queue, newest=True)
+
+
 def last_in_first_out(_: Any) -> Any:
     def take(self: ThreadPool) -> Any:
         task = self.queue.pop()
@@ -183,6 +205,15 @@ def last_in_first_out(_: Any) -> Any:
         if self.queue and self.idle:
             self._signal(self.idle.popleft())
         return task
+
+    return take
+
+
+def newest_first(right: Any) -> Any:
+    def take(self: SingleThread) -> Any:
+        if self.queue:
+            self.queue.appendleft(self.queue.pop())
+        return right(self)
 
     return take
 

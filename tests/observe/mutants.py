@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kit import Spec, hold, parallel, scenario_of
+from kit import Spec, hold, offload, parallel, scenario_of
 
 from simsched.observe import checkers as c
 from simsched.observe.branch_books import BranchBooks
@@ -23,8 +23,11 @@ from simsched.schedulers.fork_join import ForkJoin
 from simsched.schedulers.go_sysmon import Sysmon
 from simsched.schedulers.goroutine import Goroutine
 from simsched.schedulers.pool_policies import TomcatPolicy
+from simsched.schedulers.reactor_loop import Loop
+from simsched.schedulers.reactor_threads import SingleThread
 from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
+from simsched.sim.bandwidth import QuotaHost
 from simsched.sim.clients import Clients
 from simsched.sim.gil_thread import GilThread
 from simsched.sim.host import Host
@@ -42,6 +45,8 @@ PYTHON: Spec = {"kind": "thread_pool", "policy": "python"}
 FASTAPI: Spec = {"kind": "event_loop", "endpoint": "def", "total_tokens": 3}
 SYNC: Spec = {"kind": "sync_workers", "processes": 2, "timeout": "50ms", "startup": "10ms"}
 VIRTUAL: Spec = {"kind": "virtual_thread"}
+FUTURES: Spec = {"kind": "fork_join", "parallelism": 2}
+REACTOR: Spec = {"kind": "reactor", "defaultBoundedElasticSize": 1}
 
 PLAIN: dict[str, Any] = {"classes": [{"name": "a", "steps": [CPU, IO, CPU]}]}
 CONTENDED: dict[str, Any] = {
@@ -50,6 +55,9 @@ CONTENDED: dict[str, Any] = {
 }
 FORKED: dict[str, Any] = {
     "classes": [{"name": "a", "steps": [CPU, parallel([IO, CPU], [CPU]), CPU]}]
+}
+OFFLOADED: dict[str, Any] = {
+    "classes": [{"name": "a", "steps": [CPU, offload("to_thread", [CPU])]}]
 }
 IMPATIENT: dict[str, Any] = {"classes": [{"name": "a", "timeout": "8ms", "steps": [CPU, IO, CPU]}]}
 # More connections than the server takes, and now and then more than fit into its queue.
@@ -64,6 +72,8 @@ HANGING: dict[str, Any] = {
     "arrivals": {"kind": "poisson", "rate": "100/s"},
     "duration": "2s",
 }
+# One and a half of two cores, in an overload.
+CONTAINED: dict[str, Any] = {**PLAIN, "host": {"cpu_quota": 0.6, "cpu_period": "20ms"}}
 # Long computing on one of two Ps, so that others have to come for what it makes ready.
 BESIDE_HOGS: dict[str, Any] = {
     "classes": [
@@ -175,6 +185,10 @@ MUTANTS = [
            POOL, {**PLAIN, "drain": "200ms"}, "a task that waits to be run"),
     Mutant("a loop sleeps through arrivals", c.WorkConservation, EventLoop, "interrupt_poll",
            m.never, LOOP, PLAIN, "the loop asleep"),
+    Mutant("one of several loops sleeps through arrivals", c.WorkConservation, Loop, "wake",
+           m.never, REACTOR, PLAIN, "loop-1 asleep"),
+    Mutant("the queue of an elastic thread is a stack", c.Discipline, SingleThread, "_next",
+           m.newest_first, REACTOR, OFFLOADED, "the head of queue"),
     Mutant("Go wakes no second P", c.WorkConservation, Goroutine, "wake_p", m.never,
            GO, HANDS_ON, "idle Ps"),
     Mutant("Go sleeps through arrivals", c.WorkConservation, Goroutine, "break_netpoll", m.never,
@@ -183,6 +197,13 @@ MUTANTS = [
            m.never, {**GO, "GOMAXPROCS": 1, "asyncpreempt": False}, BESIDE_HOGS, "neglected"),
     Mutant("a fork-join pool signals only once", c.WorkConservation, ForkJoin, "signal_work",
            m.signals_only_the_first, VIRTUAL, PLAIN, "carriers idle"),
+    Mutant("a common pool signals only once", c.WorkConservation, ForkJoin, "signal_work",
+           m.signals_only_the_first, {**FUTURES, "io": "async"}, PLAIN, "workers idle"),
+    Mutant("a common pool has spares without end", c.Capacity, ForkJoin, "compensate",
+           m.spares_without_end, {**FUTURES, "managedBlock": True, "maximumSpares": 1}, PLAIN,
+           "0 to 3 threads"),
+    Mutant("a common pool is a stack to everybody", c.Discipline, ForkJoin, "_pop",
+           m.newest_for_all, FUTURES, PLAIN, "the head of queue"),
     Mutant("a pool's queue is a stack", c.Discipline, ThreadPool, "take", m.last_in_first_out,
            POOL, PLAIN, "the head of queue"),
     Mutant("tokens go to the last in line", c.Discipline, AnyioThreads, "_leaves",
@@ -207,6 +228,8 @@ MUTANTS = [
            POOL, PLAIN, "being read"),
     Mutant("a loop knows the first step", c.Blindness, EventLoop, "submit",
            m.peeks_at_the_first_step, LOOP, PLAIN, "demand 0 being read"),
+    Mutant("a quota that is never used up", c.CpuQuota, QuotaHost, "_draw", m.draws_from_nowhere,
+           POOL, CONTAINED, "of CPU at most"),
     Mutant("a host works more than it is asked", c.Utilization, OsThread, "run", m.works_more,
            VIRTUAL, PLAIN, "of core time"),
     Mutant("switches cost no core time in the books", c.Utilization, Ledger, "switched", m.never,

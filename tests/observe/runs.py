@@ -64,6 +64,31 @@ SCHEDULERS: dict[str, Spec] = {
     "virtual threads 21": {"kind": "virtual_thread", "jdk": 21},
     "virtual threads 23": {"kind": "virtual_thread", "jdk": 23},
     "virtual threads 25": {"kind": "virtual_thread", "jdk": 25},
+    "reactor": {"kind": "reactor"},
+    "reactor, few threads": {
+        "kind": "reactor",
+        "ioWorkerCount": 2,
+        "defaultPoolSize": 1,
+        "defaultBoundedElasticSize": 1,
+        "boundedElasticTtl": "5ms",
+        "publishOn": "parallel",
+    },
+    "reactors, two processes": {"kind": "reactor", "processes": 2, "listen": {"max_requests": 3}},
+    "common pool": {"kind": "fork_join", "parallelism": 4},
+    "common pool, managed": {
+        "kind": "fork_join",
+        "managedBlock": True,
+        "maximumSpares": 5,
+        "keepAlive": "1ms",
+    },
+    "futures, async": {
+        "kind": "fork_join",
+        "io": "async",
+        "sleep": "delayed",
+        "stages": "thenApply",
+        "allOf": "then",
+    },
+    "futures, a thread per task": {"kind": "fork_join", "jdk": 21},
 }
 
 POISSON = {"kind": "poisson", "rate": "600/s"}

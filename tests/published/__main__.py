@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import gil_tables, loops, wsgi
+from . import fork_join, gil_tables, kernel, loops, reactor, wsgi
 from .rows import WITHIN, Row
 
 Experiment = Callable[[], list[Row]]
@@ -22,9 +22,12 @@ README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- predicted against published: begin -->", "<!-- end -->"
 
 GROUPS: tuple[tuple[str, Sequence[Experiment]], ...] = (
+    ("The kernel's time slices", (kernel.table,)),
     ("The interpreter lock", (gil_tables.table,)),
     ("Event loops and their threads", loops.EXPERIMENTS),
     ("WSGI servers", wsgi.EXPERIMENTS),
+    ("Netty's loops", reactor.EXPERIMENTS),
+    ("Java's fork-join pool", fork_join.EXPERIMENTS),
 )
 
 

@@ -16,6 +16,8 @@ Row = tuple[str, float, float]
 
 WITHIN = 0.15
 """How far a prediction may be from what was measured or published on one machine."""
+RATE_WITHIN = 0.02
+"""... where it is the arithmetic of a limit: connections or users over the time of a round."""
 RATIO_WITHIN = 0.20
 """... from a ratio that was published of another machine."""
 

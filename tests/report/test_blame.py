@@ -156,6 +156,18 @@ def test_what_is_waited_for_has_a_name(cause: str, text: str) -> None:
     assert thing(cause) == text
 
 
+@pytest.mark.parametrize(
+    ("activity", "text"),
+    [({}, "for a core,"), ({"throttled_periods": 7.0}, "a core or the quota,")],
+)
+def test_under_a_quota_that_runs_out_a_core_may_not_be_what_is_missing(
+    activity: dict[str, float], text: str
+) -> None:
+    doc = document([row("search", "report", "render", 0.6, cause="core")], activity=activity)
+    ((_, sentence),) = blame_sentences(validate_result(doc))
+    assert text in sentence
+
+
 def test_the_page_has_a_bar_per_victim_and_a_segment_per_culprit() -> None:
     figure = figures(validate_result(document()))["blame"]
     assert figure.layout["yaxis"]["ticktext"] == ["search<br>tomcat", "report<br>tomcat"]

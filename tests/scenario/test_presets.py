@@ -82,6 +82,8 @@ def test_a_preset_sets_every_knob_so_that_nothing_depends_on_hidden_defaults(nam
         ("event_loop", "asyncio"),
         ("goroutine", "go"),
         ("virtual_thread", "virtual-threads"),
+        ("fork_join", "completable-future"),
+        ("reactor", "webflux"),
     ],
 )
 def test_a_kind_without_a_preset_has_the_constants_of_its_preset(kind: str, name: str) -> None:

@@ -152,6 +152,7 @@ def test_the_resolved_text_hides_no_default() -> None:
         "wakeup_cost": "1.5us",
         "wakeup_preemption": True,
         "wakeup_granularity": "1ms",
+        "bandwidth_slice": "5ms",
         "somaxconn": 4096,
         "tcp_syn_retries": 6,
         "tcp_syn_linear_timeouts": 4,

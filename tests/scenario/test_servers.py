@@ -322,6 +322,12 @@ class TestOfferedLoad:
         _, places = self.load(kind="event_loop", loop="libuv")
         assert places == {"loops": (0.4, 1), "pool threads": (0.8, 4)}
 
+    def test_a_reactor_holds_one_of_several_loops_and_elastic_threads_for_what_is_offloaded(
+        self,
+    ) -> None:
+        _, places = self.load(kind="reactor", request="0s", processes=2)
+        assert places == {"loops": (0.4, 2 * 4), "elastic threads": (0.8, 2 * 40)}
+
     def test_sync_workers_hold_a_process_and_run_branches_in_turn(self) -> None:
         _, places = self.load(kind="sync_workers", processes=8, request="0s")
         assert places == {"workers": (400 * 0.012, 8)}

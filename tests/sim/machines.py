@@ -8,19 +8,34 @@ from kit import FREE_OS, Journal, ms
 
 from simsched.scenario import Host as HostSpec
 from simsched.sim.clock import IO_DONE, Clock, Process
-from simsched.sim.host import Host
-from simsched.sim.observer import Observers
+from simsched.sim.observer import Observer, Observers
 from simsched.sim.os_thread import OsThread
+from simsched.sim.smt import host_of
+
+
+class Counts(Observer):
+    """What is counted and what is spent, by name."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+
+    def counted(self, name: str, n: int) -> None:
+        self.counts[name] = self.counts.get(name, 0) + n
+
+    def spent(self, name: str, seconds: float) -> None:
+        self.counts[name] = self.counts.get(name, 0.0) + seconds
 
 
 class Bench:
     """A host and the threads on it. Times are milliseconds; constants are as in TOML."""
 
-    def __init__(self, cores: int = 1, **os: Any) -> None:
+    def __init__(self, cores: int = 1, host: dict[str, Any] | None = None, **os: Any) -> None:
         self.journal = Journal()
         self.clock = Clock()
-        spec = HostSpec.model_validate({"cores": cores, "os": {**FREE_OS, **os}})
-        self.host = Host(self.clock, spec, Observers([self.journal]))
+        counts = Counts()
+        self.counts = counts.counts
+        spec = HostSpec.model_validate({"cores": cores, **(host or {}), "os": {**FREE_OS, **os}})
+        self.host = host_of(self.clock, spec, Observers([self.journal, counts]))
         self.threads: dict[str, OsThread] = {}
         self.done: list[tuple[float, str]] = []  # ends of bursts
         self.runnable: list[tuple[float, float]] = []  # a thread wants a core from ... to ...

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simsched.observe.record import PARTS, RunRecord
-from simsched.stats.binding import binding
+from simsched.scenario import Host
+from simsched.stats.binding import Quota, binding, quota_of
 from simsched.stats.wording import duration, number, percent, size
 
 from .queues import BINS, lindley_start, record_from
@@ -215,3 +216,34 @@ def test_units_suit_the_size() -> None:
         "0 %",
     ]
     assert [size(x) for x in (512, 1536, 5 * 2**30)] == ["512 B", "1.5 KiB", "5 GiB"]
+
+
+class TestQuota:
+    """A container with a CPU quota: what matters is the quota, not the cores."""
+
+    quota = Quota(2.0, 0.1)
+
+    def test_one_that_is_used_up_binds_rather_than_the_threads_that_wait_for_it(self) -> None:
+        made = record(cores=2.0, workers=16.0, limit=16, times={"run_queue": 90.0, "cpu": 10.0})
+        made.activity["throttled_periods"] = 95.0  # of 100 in 10 s
+        assert binding([made], "thread_pool", 16, 0.0, self.quota) == (
+            "the quota of 2 cores is used to 100 %: threads are stopped in 95 % of its periods of "
+            "100 ms"
+        )
+
+    def test_one_loop_may_be_what_binds_within_it(self) -> None:
+        made = record(cores=1.0, workers=1.0, limit=1)
+        sentence = binding([made], "event_loop", 16, 0.0, self.quota)
+        assert sentence == "the loop is busy 100 % of the time"
+
+    def test_a_loop_that_is_stopped_is_not_what_binds(self) -> None:
+        made = record(cores=0.5, workers=0.99, limit=1)
+        made.activity["throttled_periods"] = 99.0
+        assert binding([made], "event_loop", 16, 0.0, Quota(0.5, 0.1)) == (
+            "the quota of 0.5 cores is used to 100 %: threads are stopped in 99 % of its periods "
+            "of 100 ms"
+        )
+
+    @pytest.mark.parametrize(("cores", "quota"), [(4, None), (4, 4.0), (4, 9.0)])
+    def test_without_one_that_can_bind_there_is_none(self, cores: int, quota: float | None) -> None:
+        assert quota_of(Host(cores=cores, cpu_quota=quota)) is None

@@ -220,6 +220,8 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
             "scenario.drain": '"0s"',
             "host.cores": "3",
             "host.memory": '"1MiB"',
+            "host.threads_per_core": "2",
+            "host.cpu_quota": "1.2",
             "host.os.time_slice": '"20ms"',
             "host.os.hz": "10",
             "host.os.switch_cost": '"200us"',
@@ -236,6 +238,19 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
             "workload.requests.a.retries.jitter": "0.9",
             "resources.db.capacity": "2",
         },
+    ),
+    "a quota": (
+        # Not an overload: a quota that is always used up leaves nothing to burst with.
+        RICH.replace("cores = 2", "cores = 2\ncpu_quota = 1.2").replace("400/s", "220/s") + TOMCAT,
+        {
+            "host.cpu_period": '"20ms"',
+            "host.cpu_burst": '"50ms"',
+            "host.os.bandwidth_slice": '"1ms"',
+        },
+    ),
+    "hyper-threads": (
+        RICH.replace("cores = 2", "cores = 2\nthreads_per_core = 2") + TOMCAT,
+        {"host.sibling_speed": "0.9"},
     ),
     "the interpreter lock": (
         RICH + SCHEDULERS["cpython threads"][0],
@@ -320,6 +335,8 @@ def fields_of(model: type[Model]) -> set[str]:
 
 # What tells the tables in which other knobs are allowed.
 IDENTITY = {"name", "kind", "preset", "policy", "memory", "listen", "processes"}
+# Their knobs need scenarios of their own: see test_reactor.py and test_fork_join_knobs.py.
+TRIED_ELSEWHERE = {"reactor", "fork_join"}
 
 
 def identity_of(spec: Any) -> tuple[str, ...]:
@@ -341,4 +358,6 @@ def knobs_of(spec: Any) -> set[str]:
     elif spec.kind == "event_loop":
         # Node has a loop of its own and no interpreter lock: both can only be what they are.
         others = {"gil", "loop", *PYTHON_LOOP_KNOBS} if spec.loop == "libuv" else set(LIBUV_KNOBS)
+    elif spec.kind == "goroutine":
+        others = {"go"}  # it matters under a quota only, and has a test of its own
     return fields_of(type(spec)) - IDENTITY - others

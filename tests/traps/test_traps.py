@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import GO, LOOP, VIRTUAL, exponential, offload, request, run, scenario_of, tomcat
+from kit import FUTURES, GO, LOOP, VIRTUAL, exponential, offload, request, run, scenario_of, tomcat
 from scipy import stats as scipy_stats
 
 from simsched.observe.checkers import all_checkers
@@ -42,6 +42,7 @@ EVERY_KIND = {
     "two processes": LOOP | {"processes": 2},
     "goroutine": GO,
     "virtual_thread": VIRTUAL,
+    "fork_join": FUTURES,
 }
 ALL = list(EVERY_KIND.values())
 KINDS = list(EVERY_KIND)
@@ -117,6 +118,12 @@ def test_trap_02_every_field_of_a_step_changes_something(
     assert before != after
 
 
+def test_trap_02_the_version_of_go_matters_under_a_quota() -> None:
+    host = k.RICH.replace("cores = 2", "cores = 4\ncpu_quota = 1.2")
+    base = loads_scenario(host + 'kind = "goroutine"\n')
+    assert ignored(base, {"schedulers.0.go": '"1.24"'}) == []
+
+
 def test_trap_02_no_knob_of_a_scheduler_is_left_out() -> None:
     listed: dict[tuple[str, ...], set[str]] = {}
     wanted: dict[tuple[str, ...], set[str]] = {}
@@ -125,14 +132,14 @@ def test_trap_02_no_knob_of_a_scheduler_is_left_out() -> None:
         listed.setdefault(k.identity_of(spec), set()).update(knobs)
         wanted[k.identity_of(spec)] = k.knobs_of(spec)
     assert listed == wanted
-    assert {identity[0] for identity in wanted} == set(SCHEDULER_KINDS)
+    assert {identity[0] for identity in wanted} == set(SCHEDULER_KINDS) - k.TRIED_ELSEWHERE
 
 
 def test_trap_02_no_knob_of_a_socket_is_left_out() -> None:
     kinds = {
         loads_scenario(k.RICH + k.SCHEDULERS[name][0]).schedulers[0].kind for name in k.LISTENERS
     }
-    assert kinds == set(SCHEDULER_KINDS)
+    assert kinds == set(SCHEDULER_KINDS) - k.TRIED_ELSEWHERE
     for name, knobs in k.LISTENERS.items():
         assert set(knobs) == ({"backlog"} if name == "sync_workers" else k.fields_of(Listen))
 
