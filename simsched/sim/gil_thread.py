@@ -251,7 +251,7 @@ class GilThread(OsThread):
         if self.end_s <= now + NANOSECOND_S:
             return False
         self._intercept([])
-        self.demand_s = self.end_s - now
+        self.demand_s = (self.end_s - now) / self.pace
         self.gil.leave_free()
         return True
 

@@ -199,11 +199,11 @@ class TestPinning:
         assert float(np.abs(new - pool).max()) < 2e-3
 
 
+@pytest.mark.slow
 class TestFanOut:
     brief = short("8s", 5)
     at_once = ("asyncio", "go", "virtual-threads")
 
-    @pytest.mark.slow
     def test_at_once_a_page_waits_for_the_slowest_of_three(self) -> None:
         result = example("fan_out", *self.brief)
         for name in LIGHT:
@@ -319,6 +319,7 @@ class TestFullBacklog:
         assert entry["counts"]["failed"] > 0.5 * entry["counts"]["arrived"]
 
 
+@pytest.mark.slow
 class TestSyncWorkerKilled:
     brief = short("200s", 3, warmup="40s")
 
@@ -349,6 +350,7 @@ class TestSyncWorkerKilled:
         assert peaks[0] < 0.27 * peaks[1]
 
 
+@pytest.mark.slow
 class TestWsgiToAsgi:
     brief = short("20s", 2, warmup="4s")
     others = ("gunicorn-gthread", "fastapi-def")

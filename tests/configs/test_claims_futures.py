@@ -7,6 +7,8 @@ import pytest
 
 from .runs import example, latencies_s, short, value
 
+pytestmark = pytest.mark.slow
+
 BRIEF = short("12s", 5, warmup="2s")
 OTHERS = ("managedBlock", "async client", "own executor of 200")
 
@@ -45,7 +47,6 @@ def test_virtual_threads_are_as_good() -> None:
     assert float(np.quantile(latencies_s(result, "virtual-threads", "price"), 0.99)) < 1.2e-3
 
 
-@pytest.mark.slow
 def test_only_the_common_pool_misses_the_objective() -> None:
     long = short("30s", 5, warmup="2s")
     states = {

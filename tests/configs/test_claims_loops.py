@@ -12,6 +12,7 @@ def p99_s(result: object, scheduler: str, class_name: str | None = None) -> floa
     return float(np.quantile(latencies_s(result, scheduler, class_name), 0.99))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 class TestFastapiSyncCliff:
     brief = short("30s", 2, warmup="5s")
 
@@ -64,6 +65,7 @@ class TestBlockingInAsyncDef:
         assert float(times.max()) < 0.11
 
 
+@pytest.mark.slow
 class TestToThreadAgainstLimiter:
     brief = short("20s", 2)
 
@@ -82,6 +84,7 @@ class TestToThreadAgainstLimiter:
         assert p99_s(result, "32 workers", "to_thread") < 0.102
 
 
+@pytest.mark.slow
 class TestWebsockets:
     brief = short("40s", 1, warmup="25s")
 
@@ -107,6 +110,7 @@ class TestWebsockets:
             assert value(entry["throughput_rps"]) > 40
 
 
+@pytest.mark.slow
 class TestWebflux:
     brief = short("20s", 2, warmup="5s")
 

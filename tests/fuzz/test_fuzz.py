@@ -107,6 +107,17 @@ def test_the_scenarios_go_everywhere() -> None:
     assert wanted - found == set()
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        251,  # the lock handed over by a thread that is slowed down by its core's other thread
+        462,  # the end of a run while a thread waits for the lock in the middle of a burst
+    ],
+)
+def test_what_once_broke_does_not_any_more(seed: int) -> None:
+    check(seed)
+
+
 def test_the_runs_go_where_things_break() -> None:
     wanted = {
         "connections_deferred",

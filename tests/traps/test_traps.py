@@ -44,6 +44,7 @@ EVERY_KIND = {
     "virtual_thread": VIRTUAL,
     "fork_join": FUTURES,
 }
+PLAIN_KINDS = ("thread_pool", "event_loop", "goroutine", "virtual_thread")
 ALL = list(EVERY_KIND.values())
 KINDS = list(EVERY_KIND)
 EXPONENTIAL_10MS = exponential("10ms")
@@ -246,7 +247,13 @@ def test_trap_08_formulas_agree_with_numpy_and_scipy() -> None:
     assert estimate.ci95 == pytest.approx((values.mean() - half, values.mean() + half), rel=1e-12)
 
 
-@pytest.mark.parametrize("spec", ALL, ids=KINDS)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=() if kind in PLAIN_KINDS else pytest.mark.slow, id=kind)
+        for kind, spec in EVERY_KIND.items()
+    ],
+)
 def test_trap_09_a_request_costs_no_more_work_in_overload(spec: dict[str, Any]) -> None:
     """Counted in function calls, C ones included: exact on any machine, whatever else it does."""
 
