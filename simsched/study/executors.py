@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("simsched")
 
 MAX_JOBS = 1024
+STOP_S = 10.0
+"""How long a worker may take to end when it is told to."""
+
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """One process per core leaves no core for the threads of numerical libraries."""
 
@@ -105,11 +108,12 @@ def run_in_processes(units: Sequence[Unit], jobs: int, sink: Sink) -> None:
             _drive(pool, units, sink, {})
     except BaseException:
         # Nobody wants what they are busy with. What has not started ends with them: cancelling it,
-        # too, would upset the pool's own bookkeeping.
+        # too, would upset the pool's own bookkeeping. Nor is the pool waited for: it may be in the
+        # middle of handing work to a process that is gone.
         _stop_workers(pool)
+        pool.shutdown(wait=False)
         raise
-    finally:
-        pool.shutdown()
+    pool.shutdown()
 
 
 def available_cores() -> int:
@@ -172,5 +176,8 @@ def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
 
 def _stop_workers(pool: ProcessPoolExecutor) -> None:
     # What ProcessPoolExecutor.terminate_workers of Python 3.14 does.
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    for process in processes:
         process.terminate()
+    for process in processes:
+        process.join(STOP_S)
