@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from simsched.scenario.base import Finding, Model
 from simsched.scenario.host import Host
 from simsched.scenario.memory import SchedulerMemory
-from simsched.scenario.scalars import Duration, IntRange, Name
+from simsched.scenario.scalars import Duration, IntRange, Name, NumberRange, PositiveDuration
 
 MAX_INT = 2**31 - 1
 """Java's Integer.MAX_VALUE, the "no limit" of its pools and queues."""
@@ -18,6 +18,31 @@ MAX_INT = 2**31 - 1
 Count = Annotated[int, IntRange(1, MAX_INT)]
 CountOrZero = Annotated[int, IntRange(0, MAX_INT)]
 AutoCount = Annotated[int | None, IntRange(1, 100_000, auto="auto")]
+HasLock = Annotated[
+    bool,
+    Field(
+        description="Whether the threads of a process share an interpreter lock. false: a "
+        "free-threaded build (PYTHON_GIL=0)."
+    ),
+]
+SwitchInterval = Annotated[
+    PositiveDuration,
+    Field(
+        alias="switch_interval",
+        description="Time after which a thread that waits for the interpreter lock asks for it: "
+        "sys.setswitchinterval.",
+    ),
+]
+CpuFactor = Annotated[
+    float,
+    NumberRange(0.01, 100),
+    Field(
+        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
+        "for 3.13t, 1.05 to 1.1 for 3.14t)."
+    ),
+]
+SWITCH_INTERVAL_S = 5e-3
+"""CPython Python/ceval_gil.c, DEFAULT_INTERVAL."""
 Processes = Annotated[int, IntRange(1, 1024)]
 
 

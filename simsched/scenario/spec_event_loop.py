@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from simsched.scenario.base import Finding, Model
 from simsched.scenario.memory import NODE_MEMORY, EventLoopMemory
-from simsched.scenario.scalars import Duration, NumberRange, PositiveDuration
+from simsched.scenario.scalars import Duration
 from simsched.scenario.spec_base import (
     NODE_LISTENS,
+    SWITCH_INTERVAL_S,
     AutoCount,
     Count,
     CountOrZero,
+    CpuFactor,
+    HasLock,
     Spec,
+    SwitchInterval,
     default_workers,
     misplaced,
 )
@@ -49,22 +53,9 @@ class EventLoopSpec(Spec):
         description="Which event loop it is: asyncio, uvloop (as uvicorn has by default where "
         "it is installed) or libuv (Node.js).",
     )
-    gil: bool = Field(
-        default=True,
-        description="Whether the threads of a process share an interpreter lock. false: a "
-        "free-threaded build (PYTHON_GIL=0).",
-    )
-    switch_interval_s: PositiveDuration = Field(
-        alias="switch_interval",
-        default=5e-3,
-        description="Time after which a thread that waits for the interpreter lock asks for it: "
-        "sys.setswitchinterval.",
-    )
-    cpu_factor: Annotated[float, NumberRange(0.01, 100)] = Field(
-        default=1.0,
-        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
-        "for 3.13t, 1.05 to 1.1 for 3.14t).",
-    )
+    gil: HasLock = True
+    switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
+    cpu_factor: CpuFactor = 1.0
     endpoint: Literal["async", "def"] = Field(
         default="async",
         description='How the endpoint is written. "def": as FastAPI does it, the whole request '

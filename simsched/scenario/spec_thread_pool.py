@@ -9,17 +9,21 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from simsched.scenario.base import Finding, Model
 from simsched.scenario.memory import JDK_POOL_MEMORY, PYTHON_POOL_MEMORY, ThreadPoolMemory
-from simsched.scenario.scalars import Duration, NumberRange, PositiveDuration, WordOrCount
+from simsched.scenario.scalars import Duration, WordOrCount
 from simsched.scenario.spec_base import (
     JDK_LISTENS,
     MAX_INT,
     PYTHON_LISTENS,
+    SWITCH_INTERVAL_S,
     TOMCAT_LISTENS,
     AutoCount,
     Count,
     CountOrZero,
+    CpuFactor,
+    HasLock,
     Listen,
     Spec,
+    SwitchInterval,
     default_workers,
     misplaced,
 )
@@ -135,22 +139,9 @@ class ThreadPoolSpec(Spec):
         default=None,
         description='Most threads: ThreadPoolExecutor(max_workers). "auto" is min(32, cores + 4).',
     )
-    gil: bool = Field(
-        default=False,
-        description="Whether the threads of a process share an interpreter lock. false: a "
-        "free-threaded build (PYTHON_GIL=0).",
-    )
-    switch_interval_s: PositiveDuration = Field(
-        alias="switch_interval",
-        default=5e-3,
-        description="Time after which a thread that waits for the interpreter lock asks for it: "
-        "sys.setswitchinterval.",
-    )
-    cpu_factor: Annotated[float, NumberRange(0.01, 100)] = Field(
-        default=1.0,
-        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
-        "for 3.13t, 1.05 to 1.1 for 3.14t).",
-    )
+    gil: HasLock = False
+    switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
+    cpu_factor: CpuFactor = 1.0
     thread_create_s: Duration = Field(
         alias="thread_create",
         default=80e-6,

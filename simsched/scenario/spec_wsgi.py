@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from simsched.scenario.base import Finding
 from simsched.scenario.memory import GthreadMemory, SyncWorkersMemory
-from simsched.scenario.scalars import Duration, NumberRange, PositiveDuration
-from simsched.scenario.spec_base import Count, Listen, Spec
+from simsched.scenario.scalars import Duration
+from simsched.scenario.spec_base import (
+    SWITCH_INTERVAL_S,
+    Count,
+    CpuFactor,
+    HasLock,
+    Listen,
+    Spec,
+    SwitchInterval,
+)
 
 
 class SyncWorkersSpec(Spec):
@@ -54,11 +62,7 @@ class SyncWorkersSpec(Spec):
         default=8e-6,
         description="Cost of one attempt to accept a connection, CPU time.",
     )
-    cpu_factor: Annotated[float, NumberRange(0.01, 100)] = Field(
-        default=1.0,
-        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
-        "for 3.13t, 1.05 to 1.1 for 3.14t).",
-    )
+    cpu_factor: CpuFactor = 1.0
 
     def findings(self) -> Iterator[Finding]:
         """A connection carries one request, so no limit of connections has an effect."""
@@ -103,22 +107,9 @@ class GthreadSpec(Spec):
         description="How long a thread waits for the first bytes of a new connection before it "
         "gives it back to the poller.",
     )
-    gil: bool = Field(
-        default=True,
-        description="Whether the threads of a process share an interpreter lock. false: a "
-        "free-threaded build (PYTHON_GIL=0).",
-    )
-    switch_interval_s: PositiveDuration = Field(
-        alias="switch_interval",
-        default=5e-3,
-        description="Time after which a thread that waits for the interpreter lock asks for it: "
-        "sys.setswitchinterval.",
-    )
-    cpu_factor: Annotated[float, NumberRange(0.01, 100)] = Field(
-        default=1.0,
-        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
-        "for 3.13t, 1.05 to 1.1 for 3.14t).",
-    )
+    gil: HasLock = True
+    switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
+    cpu_factor: CpuFactor = 1.0
     request_s: Duration = Field(
         alias="request",
         default=506e-6,

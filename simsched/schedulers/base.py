@@ -157,6 +157,12 @@ class Scheduler(ABC):
             self.observers.step_ended(self.clock.now, task)
         task.pc += 1
 
+    def runs_again(self, task: Task) -> None:
+        """What the task waited for has come: its step is complete, and it is runnable."""
+        task.wait = None
+        self.step_done(task)
+        self.enter(task, RUN_QUEUE)
+
     def after(self, delay_s: float, task: Task, function: Callable[[Call], None]) -> None:
         """Have ``function`` called with the task when its I/O or timer completes."""
         clock = self.clock

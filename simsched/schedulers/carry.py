@@ -83,6 +83,16 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
     thread.task = None
 
 
+def end_carried(scheduler: Scheduler, task: Task) -> None:
+    """The thread is done with a request, or has noticed that its client has given up."""
+    if task.cancelled:
+        for heir in scheduler.drop_held(task):
+            scheduler.granted(heir)
+        scheduler.clients.abandoned(task)
+    else:
+        scheduler.clients.completed(task)
+
+
 def book_start(scheduler: Scheduler, thread: OsThread, task: Task, overhead_s: float) -> None:
     """Of a task's wait for a thread, tell apart what was overhead and what was queueing.
 

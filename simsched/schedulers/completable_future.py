@@ -100,9 +100,7 @@ class CompletableFuture(FutureCalls):
         self._answered(call.arg)
 
     def _answered(self, task: Task) -> None:
-        task.wait = None
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
+        self.runs_again(task)
         self.io_threads[task.index % len(self.io_threads)].notify(task)
 
     def granted(self, heir: Task) -> None:
@@ -114,9 +112,7 @@ class CompletableFuture(FutureCalls):
 
     def _delay_ends(self, call: Call) -> None:
         task: Task = call.arg
-        task.wait = None
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
+        self.runs_again(task)
         self.delayer.notify(task)
 
     def _delay_is_over(self, task: Task) -> None:
@@ -133,8 +129,7 @@ class CompletableFuture(FutureCalls):
             self.clock.wake(heir.wake)
             heir.wake = None
             return
-        self.step_done(heir)
-        self.enter(heir, RUN_QUEUE)
+        self.runs_again(heir)
         self._push(carrier, heir)
 
     # -- on a thread -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ whole.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,9 @@ class FutureCalls(Scheduler):
     spec: ForkJoinSpec
     executor: ForkJoin | ThreadPerTask
 
+    @abstractmethod
     def run_on(self, carrier: Carrier, item: Task) -> Process:
         """Run an async task on a thread."""
-        raise NotImplementedError
 
     def _burst(self, carrier: Carrier, task: Task, demand_s: float) -> Process:
         owed_s, carrier.owed_s = carrier.owed_s, 0.0

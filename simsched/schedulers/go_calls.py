@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from simsched.schedulers.go_parts import RUNNING, SYSCALL, M
 from simsched.schedulers.go_sched import ALIVE, GoSched
 from simsched.sim.clock import IO_DONE, Process
-from simsched.sim.task import BLOCKING, CPU, RUN_QUEUE, Task
+from simsched.sim.task import BLOCKING, CPU, Task
 
 if TYPE_CHECKING:
     from simsched.workload.program import Op
@@ -99,6 +99,5 @@ class GoCalls(GoSched):
                 self.observers.busy(clock.now, other.name, 1)
             return
         # exitsyscall0: no P. The goroutine queues up globally and the thread parks.
-        self.step_done(g)
-        self.enter(g, RUN_QUEUE)
+        self.runs_again(g)
         self.global_put(g)

@@ -72,14 +72,12 @@ class GoSched(Scheduler):
         task.wait = None
         if self.dead:
             return
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
+        self.runs_again(task)
         self._net_ready(task)
 
     def granted(self, heir: Task) -> None:
         """Another process gives a permit: it tells so through the network."""
-        self.step_done(heir)
-        self.enter(heir, RUN_QUEUE)
+        self.runs_again(heir)
         self._net_ready(heir)
 
     def _net_ready(self, task: Task) -> None:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
-from simsched.schedulers.carry import book_start, carry
+from simsched.schedulers.carry import book_start, carry, end_carried
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.gil import Gil
 from simsched.sim.task import BLOCKING, CPU, GIL, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
@@ -248,12 +248,7 @@ class Gthread(Scheduler):
                 book_start(self, thread, task, 0.0)
             mine.woken = False
             yield from carry(self, thread, task, self.spec.request_s, len(task.ops))
-            if task.cancelled:
-                for heir in self.drop_held(task):
-                    self.granted(heir)
-                self.clients.abandoned(task)
-            else:
-                self.clients.completed(task)
+            end_carried(self, task)
         self.finished.append(connection)
         self._wake_main()
 

@@ -28,7 +28,7 @@ import simpy
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
-from simsched.schedulers.carry import book_start, carry
+from simsched.schedulers.carry import book_start, carry, end_carried
 from simsched.sim.clock import DISPATCH, Call, Process
 from simsched.sim.task import BLOCKING, CPU, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
 from simsched.workload import program as op_code
@@ -172,12 +172,7 @@ class SyncWorker(Scheduler):
             self.observers.busy(self.clock.now, thread.name, 1)
         yield from carry(self, thread, task, self.spec.request_s, len(task.ops))
         self.task = None
-        if task.cancelled:
-            for heir in self.drop_held(task):
-                self.granted(heir)
-            self.clients.abandoned(task)
-        else:
-            self.clients.completed(task)
+        end_carried(self, task)
 
     def _await_request(self, connection: Connection) -> Event:
         """A client has connected and says nothing: the worker is there for nobody else."""

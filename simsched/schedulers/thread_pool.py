@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from simpy.events import Event
 
 from simsched.schedulers.base import Scheduler
-from simsched.schedulers.carry import carry
+from simsched.schedulers.carry import book_start, carry, end_carried
 from simsched.schedulers.pool_policies import POLICIES, Policy
 from simsched.sim.clock import DISPATCH, Call, Process
 from simsched.sim.gil import Gil
@@ -190,13 +190,7 @@ class ThreadPool(Scheduler):
         """Of a task's wait for its thread, tell apart what was overhead and what was queueing."""
         thread, now = mine.thread, self.clock.now
         if task is not None:
-            # The task may have come while the thread was already waking up for another one.
-            waited_s = now - task.since_s
-            thread.cost_s = min(thread.cost_s, max(0.0, waited_s - overhead_s))
-            waited_s -= overhead_s + thread.cost_s
-            thread.waited_s = min(thread.waited_s, max(0.0, waited_s))
-            thread.gil_s = min(thread.gil_s, max(0.0, waited_s - thread.waited_s))
-            self.observers.worked(now, task, overhead_s, thread)
+            book_start(self, thread, task, overhead_s)
         elif overhead_s:
             self.observers.overhead(now, overhead_s)
 
@@ -238,9 +232,4 @@ class ThreadPool(Scheduler):
         """Run a task from its first step to its last on one thread."""
         yield from carry(self, mine.thread, task, self.spec.dispatch_s, len(task.ops))
         self.submitted -= 1
-        if task.cancelled:
-            for heir in self.drop_held(task):
-                self.granted(heir)
-            self.clients.abandoned(task)
-        else:
-            self.clients.completed(task)
+        end_carried(self, task)

@@ -103,9 +103,7 @@ class VirtualThread(VirtualCalls):
 
     def _io_done(self, call: Call) -> None:
         task: Task = call.arg
-        task.wait = None
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
+        self.runs_again(task)
         self.poller.notify(task)
 
     def granted(self, heir: Task) -> None:
@@ -113,15 +111,12 @@ class VirtualThread(VirtualCalls):
         if heir.wake is not None:
             super().granted(heir)
             return
-        self.step_done(heir)
-        self.enter(heir, RUN_QUEUE)
+        self.runs_again(heir)
         self.poller.notify(heir)
 
     def _timer_fires(self, call: Call) -> None:
         task: Task = call.arg
-        task.wait = None
-        self.step_done(task)
-        self.enter(task, RUN_QUEUE)
+        self.runs_again(task)
         self.timer.notify(task)
 
     def _unpark_from_timer(self, task: Task) -> None:
@@ -253,8 +248,7 @@ class VirtualThread(VirtualCalls):
             heir.wake = None
             return
         op = heir.ops[heir.pc]
-        self.step_done(heir)
-        self.enter(heir, RUN_QUEUE)
+        self.runs_again(heir)
         if op.kind == "synchronized":
             self.unblocker.notify(heir)
         else:
