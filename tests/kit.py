@@ -29,6 +29,7 @@ FREE_OS: dict[str, Any] = {
     "switch_cost": "0s",
     "wakeup_latency": "0s",
     "wakeup_cost": "0s",
+    "timer_slack": "0s",
     "hz": 0,
 }
 # ... and on which a thread keeps its core until it sleeps.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -111,6 +111,24 @@ class Spec(Model):
     )
     listen: Listen = Field(
         default=Listen(), description="The listening socket and its connections."
+    )
+
+    ingress: Literal["direct", "reader", "timer", "puller"] = Field(
+        default="direct",
+        description='How requests get into the process. "direct": they are simply there. "reader": '
+        "a thread (a goroutine, a callback of the loop) reads them from a pipe or socket and hands "
+        'them over. "timer": timers of the runtime make them. "puller": threads of the pool take '
+        "the next one themselves and sleep until it is due.",
+    )
+    read_s: Duration = Field(
+        alias="read",
+        default=0.0,
+        description='Cost of a read by the reader (ingress = "reader"), CPU time.',
+    )
+    submit_s: Duration = Field(
+        alias="submit",
+        default=0.0,
+        description="Cost of handing a request over, paid by the reader, CPU time.",
     )
 
     def visible_cpus(self, host: Host) -> int:

@@ -49,6 +49,11 @@ class GoroutineSpec(Spec):
         default=0.5e-6,
         description="Cost of stealing from another processor's queue, CPU time.",
     )
+    request_s: Duration = Field(
+        alias="request",
+        default=0.0,
+        description="Cost of the server and the framework per request, CPU time.",
+    )
     thread_create_s: Duration = Field(
         alias="thread_create",
         default=12e-6,

@@ -142,6 +142,11 @@ class ThreadPoolSpec(Spec):
     gil: HasLock = False
     switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
     cpu_factor: CpuFactor = 1.0
+    request_s: Duration = Field(
+        alias="request",
+        default=0.0,
+        description="Cost of the server and the framework per request, CPU time.",
+    )
     thread_create_s: Duration = Field(
         alias="thread_create",
         default=80e-6,

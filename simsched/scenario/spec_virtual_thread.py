@@ -68,6 +68,11 @@ class VirtualThreadSpec(Spec):
     steal_s: Duration = Field(
         alias="steal", default=0.5e-6, description="Cost of stealing one task, CPU time."
     )
+    request_s: Duration = Field(
+        alias="request",
+        default=0.0,
+        description="Cost of the server and the framework per request, CPU time.",
+    )
     thread_create_s: Duration = Field(
         alias="thread_create",
         default=80e-6,

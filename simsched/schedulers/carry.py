@@ -66,6 +66,8 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
                 scheduler.enter(task, BLOCKING if op.code == program.BLOCKING else IO)
                 thread.sleep()
                 until_s = clock.now + task.demands[op.slot]
+                if op.code == program.SLEEP:
+                    until_s += scheduler.host.timer_slack_s
                 yield clock.event_at(until_s, IO_DONE | task.index)
                 scheduler.enter(task, CPU)
             elif not resources[op.arg].acquire(task):

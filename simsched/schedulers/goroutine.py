@@ -169,7 +169,7 @@ class Goroutine(GoCalls):
             g.stage = ALIVE
             if g.cancelled:  # nobody waits for it any more
                 g.pc = len(g.ops)
-            m.owed_s += self.spec.create_s
+            m.owed_s += self.spec.create_s + self.spec.request_s
             self.wake_p()  # newproc: each request starts a goroutine
         g.thread = m.thread
         self.enter(g, CPU)

@@ -29,6 +29,7 @@ from simpy.events import Event
 from simsched.schedulers.base import Scheduler
 from simsched.schedulers.carry import book_start, carry, end_carried
 from simsched.schedulers.pool_policies import POLICIES, Policy
+from simsched.schedulers.reader import Reader
 from simsched.sim.clock import DISPATCH, Call, Process
 from simsched.sim.gil import Gil
 from simsched.sim.task import BLOCKING, CPU, GIL, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
@@ -72,6 +73,7 @@ class ThreadPool(Scheduler):
         self.submitter_runs = False
         self.backlog: deque[Task] = deque()  # arrivals while the submitter runs a task itself
         self._created = 0
+        self.reader = Reader(machine, spec, self._admit) if spec.ingress == "reader" else None
 
     @property
     def worker_limit(self) -> int | None:
@@ -84,12 +86,20 @@ class ThreadPool(Scheduler):
         return program.inline(ops)
 
     def start(self) -> None:
+        if self.reader is not None:
+            self.reader.start()
         for _ in range(self.policy.prestarted):
             self.add_thread(None, started=True)
 
     # -- admission ---------------------------------------------------------------------------
 
     def submit(self, task: Task) -> None:
+        if self.reader is not None:
+            self.reader.arrive(task)
+        else:
+            self._admit(task)
+
+    def _admit(self, task: Task) -> None:
         if self.submitter_runs:
             self.backlog.append(task)
             return
@@ -230,6 +240,7 @@ class ThreadPool(Scheduler):
 
     def _carry(self, mine: PoolThread, task: Task) -> Process:
         """Run a task from its first step to its last on one thread."""
-        yield from carry(self, mine.thread, task, self.spec.dispatch_s, len(task.ops))
+        owed_s = self.spec.dispatch_s + self.spec.request_s
+        yield from carry(self, mine.thread, task, owed_s, len(task.ops))
         self.submitted -= 1
         end_carried(self, task)

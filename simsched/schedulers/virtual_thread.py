@@ -41,6 +41,7 @@ from simsched.schedulers.pinning import (
     pins_while_acquiring,
     waiting_effect,
 )
+from simsched.schedulers.reader import Reader
 from simsched.schedulers.service_thread import ServiceThread
 from simsched.schedulers.virtual_calls import NEW, STARTED, VirtualCalls
 from simsched.sim.clock import Call, Process
@@ -84,6 +85,7 @@ class VirtualThread(VirtualCalls):
         self.timer = ServiceThread(machine, "unparker", spec.switch_s, self._unpark_from_timer)
         self.poller = ServiceThread(machine, "poller", spec.switch_s, self._io_ready)
         self.unblocker = ServiceThread(machine, "unblocker", spec.switch_s, self._unblock)
+        self.reader = Reader(machine, spec, self._admit) if spec.ingress == "reader" else None
 
     @property
     def worker_limit(self) -> int | None:
@@ -92,10 +94,18 @@ class VirtualThread(VirtualCalls):
     def start(self) -> None:
         for service in (self.timer, self.poller, self.unblocker):
             service.start()
+        if self.reader is not None:
+            self.reader.start()
 
     # -- becoming ready ----------------------------------------------------------------------
 
     def submit(self, task: Task) -> None:
+        if self.reader is not None:
+            self.reader.arrive(task)
+        else:
+            self._admit(task)
+
+    def _admit(self, task: Task) -> None:
         """A virtual thread is started for the request by a platform thread."""
         task.stage = NEW
         self.enter(task, RUN_QUEUE)
@@ -181,7 +191,7 @@ class VirtualThread(VirtualCalls):
             task.stage = STARTED
             if task.cancelled:  # nobody waits for it any more
                 task.pc = len(task.ops)
-            carrier.owed_s += self.spec.create_s
+            carrier.owed_s += self.spec.create_s + self.spec.request_s
         self.enter(task, CPU)
         ops = task.ops
         while task.pc < len(ops):

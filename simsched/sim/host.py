@@ -49,6 +49,7 @@ class Host:
         self.tick_s = 1.0 / spec.os.hz if spec.os.hz else 0.0
         self.switch_s = spec.os.switch_cost_s
         self.wakeup_s = spec.os.wakeup_latency_s
+        self.timer_slack_s = spec.os.timer_slack_s
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
         self.granularity_s = spec.os.wakeup_granularity_s
