@@ -37,8 +37,8 @@ CpuFactor = Annotated[
     float,
     NumberRange(0.01, 100),
     Field(
-        description="CPU demands are multiplied by it: what a free-threaded build costs (1.4 "
-        "for 3.13t, 1.05 to 1.1 for 3.14t)."
+        description="CPU demands are multiplied by it: what this machine takes for them, or a "
+        "free-threaded build of CPython (1.4 for 3.13t, 1.05 to 1.1 for 3.14t)."
     ),
 ]
 SWITCH_INTERVAL_S = 5e-3
@@ -113,6 +113,7 @@ class Spec(Model):
         default=Listen(), description="The listening socket and its connections."
     )
 
+    cpu_factor: CpuFactor = 1.0
     ingress: Literal["direct", "reader", "timer", "puller"] = Field(
         default="direct",
         description='How requests get into the process. "direct": they are simply there. "reader": '
@@ -188,10 +189,14 @@ def completed(given: dict[str, Any], usual: Model) -> dict[str, Any]:
 
 def default_name(entry: dict[str, Any]) -> Any:
     """Name of a scheduler entry: its name, else its preset (a file's stem), else its kind."""
-    preset = entry.get("preset")
+    return entry.get("name") or preset_stem(entry.get("preset")) or entry.get("kind")
+
+
+def preset_stem(preset: Any) -> Any:
+    """Name of a preset, which of a file is its stem; what is no text is left as it is."""
     if isinstance(preset, str):
-        preset = preset.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".toml")
-    return entry.get("name") or preset or entry.get("kind")
+        return preset.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".toml")
+    return preset
 
 
 def default_workers(cores: int) -> int:

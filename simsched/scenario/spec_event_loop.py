@@ -16,7 +16,6 @@ from simsched.scenario.spec_base import (
     AutoCount,
     Count,
     CountOrZero,
-    CpuFactor,
     HasLock,
     Spec,
     SwitchInterval,
@@ -55,7 +54,6 @@ class EventLoopSpec(Spec):
     )
     gil: HasLock = True
     switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
-    cpu_factor: CpuFactor = 1.0
     endpoint: Literal["async", "def"] = Field(
         default="async",
         description='How the endpoint is written. "def": as FastAPI does it, the whole request '

@@ -19,7 +19,6 @@ from simsched.scenario.spec_base import (
     AutoCount,
     Count,
     CountOrZero,
-    CpuFactor,
     HasLock,
     Listen,
     Spec,
@@ -51,7 +50,6 @@ PYTHON_KNOBS = {
     "max_workers": "max_workers",
     "gil": "gil",
     "switch_interval": "switch_interval_s",
-    "cpu_factor": "cpu_factor",
 }
 KNOBS = {"tomcat": TOMCAT_KNOBS, "jdk": JDK_KNOBS, "python": PYTHON_KNOBS}
 _REQUIRED_BY_JDK = ("corePoolSize", "maximumPoolSize")
@@ -141,7 +139,6 @@ class ThreadPoolSpec(Spec):
     )
     gil: HasLock = False
     switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
-    cpu_factor: CpuFactor = 1.0
     request_s: Duration = Field(
         alias="request",
         default=0.0,

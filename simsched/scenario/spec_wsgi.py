@@ -13,7 +13,6 @@ from simsched.scenario.scalars import Duration
 from simsched.scenario.spec_base import (
     SWITCH_INTERVAL_S,
     Count,
-    CpuFactor,
     HasLock,
     Listen,
     Spec,
@@ -62,7 +61,6 @@ class SyncWorkersSpec(Spec):
         default=8e-6,
         description="Cost of one attempt to accept a connection, CPU time.",
     )
-    cpu_factor: CpuFactor = 1.0
 
     def findings(self) -> Iterator[Finding]:
         """A connection carries one request, so no limit of connections has an effect."""
@@ -109,7 +107,6 @@ class GthreadSpec(Spec):
     )
     gil: HasLock = True
     switch_interval_s: SwitchInterval = SWITCH_INTERVAL_S
-    cpu_factor: CpuFactor = 1.0
     request_s: Duration = Field(
         alias="request",
         default=506e-6,

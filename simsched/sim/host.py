@@ -49,6 +49,7 @@ class Host:
         self.tick_s = 1.0 / spec.os.hz if spec.os.hz else 0.0
         self.switch_s = spec.os.switch_cost_s
         self.wakeup_s = spec.os.wakeup_latency_s
+        self.idle_exit_s = spec.os.idle_exit_cost_s
         self.timer_slack_s = spec.os.timer_slack_s
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
@@ -159,6 +160,9 @@ class Host:
             core.last = thread
             cost_s = latency_s + self.switch_s
             self.observers.switched(now, self.switch_s)
+        if latency_s and self.idle_exit_s:
+            cost_s += self.idle_exit_s
+            self.observers.overhead(now, self.idle_exit_s)
         if now > thread.queued_s:
             thread.waited_s += now - thread.queued_s
         thread.cost_s += cost_s

@@ -139,7 +139,8 @@ class OsThread:
         False, and the owner has to go the long way through ``sleep`` and ``wake_with``.
         """
         host, clock, core = self.host, self.clock, self.core
-        back_s = until_s + host.wakeup_s
+        on_s = until_s + host.wakeup_s
+        back_s = on_s + (host.idle_exit_s if host.wakeup_s else 0.0)
         heap = clock.heap
         if (heap and heap[0][0] <= back_s) or back_s > clock.limit_s or core is None:
             return False
@@ -147,12 +148,15 @@ class OsThread:
             return False
         off_core, on_core = host.off_core, host.on_core
         off_core(clock.now, core.index, self)
-        clock.now = core.on_s = self.start_s = self.end_s = back_s
+        clock.now = self.start_s = self.end_s = back_s
+        core.on_s = on_s
         core.slice_end_s = back_s + host.slice_s
         self.queued_s = until_s
-        self.cost_s = host.wakeup_s
+        self.cost_s = back_s - until_s
         self.waited_s = self.burst_s = 0.0
-        on_core(back_s, core.index, self)
+        on_core(on_s, core.index, self)
+        if back_s > on_s:
+            host.observers.overhead(on_s, back_s - on_s)
         return True
 
     def cut(self, order: int | None = None) -> None:

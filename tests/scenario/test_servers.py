@@ -182,7 +182,6 @@ class TestSchedulers:
             ('kind = "event_loop"\nsync_dependencies = 2', "2", "has no effect"),
             ('kind = "event_loop"\nloop = "epoll"', '"epoll"', 'expected one of "asyncio"'),
             ('kind = "thread_pool"\ngil = true', "true", 'a knob of policy "python"'),
-            ('kind = "thread_pool"\ncpu_factor = 2', "2", 'a knob of policy "python"'),
             ('kind = "thread_pool"\npolicy = "python"\nmaxThreads = 2', "2", 'policy "tomcat"'),
             ('kind = "gthread"\nthreads = 0', "0", "an integer >= 1"),
             ('kind = "gthread"\nprocesses = 0', "0", "an integer >= 1"),
