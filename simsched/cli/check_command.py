@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simsched.cli.exit_codes import ExitCode
-from simsched.cli.options import Config, Example, Scheduler, Set, load
+from simsched.cli.options import Calibration, Config, Example, Scheduler, Set, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ def check(
     example: Example = None,
     overrides: Set = None,
     schedulers: Scheduler = None,
+    calibration: Calibration = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the findings as JSON, errors included.")
     ] = False,
@@ -47,7 +48,7 @@ def check(
     from simsched.scenario import ScenarioError
 
     try:
-        scenario = load(config, example, overrides or (), schedulers or ())
+        scenario = load(config, example, overrides or (), schedulers or (), calibration)
         load_ = _examine(scenario)
     except ScenarioError as error:
         if not as_json:
@@ -111,6 +112,7 @@ def _findings(
         "schema": "simsched.check/1",
         "valid": True,
         "scenario": scenario.name,
+        "calibration": scenario.calibration and scenario.calibration.reference(),
         "offered": {
             **load_.to_dict(),
             "peak_rate_rps": load_.peak_rate_rps,

@@ -24,6 +24,15 @@ def showable_names(incomplete: str) -> list[tuple[str, str]]:
     return preset_names(incomplete) + example_names(incomplete)
 
 
+def calibration_names(incomplete: str) -> list[tuple[str, str]]:
+    """Built-in calibrations, with the machine they are of."""
+    from simsched.calibration import calibration_names, find_calibration
+
+    found = [(name, find_calibration(name).description) for name in calibration_names()]
+    found.append(("none", "the presets' own constants"))
+    return [entry for entry in found if entry[0].startswith(incomplete)]
+
+
 def topic_names(incomplete: str) -> list[tuple[str, str]]:
     """Topics of `explain`, with what they are."""
     from simsched.explain.topics import full_name, topics

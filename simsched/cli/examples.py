@@ -53,7 +53,12 @@ def description(name: str) -> str:
     return text.split(". ", 1)[0].rstrip(".")
 
 
-def load(name: str, overrides: Sequence[str] = (), schedulers: Sequence[str] = ()) -> Scenario:
+def load(
+    name: str,
+    overrides: Sequence[str] = (),
+    schedulers: Sequence[str] = (),
+    calibration: str | None = None,
+) -> Scenario:
     """Load an example.
 
     The scenario names no source: where the package is installed has no place in a result.
@@ -65,7 +70,14 @@ def load(name: str, overrides: Sequence[str] = (), schedulers: Sequence[str] = (
 
     path = path_of(name)
     text = path.read_text(encoding="utf-8")
-    return loads_scenario(text, overrides, schedulers, base_dir=path.parent, file=path.name)
+    return loads_scenario(
+        text,
+        overrides,
+        schedulers,
+        base_dir=path.parent,
+        file=path.name,
+        calibration=calibration,
+    )
 
 
 def _folder() -> Path:

@@ -61,6 +61,17 @@ Scheduler = Annotated[
         rich_help_panel=SCENARIO,
     ),
 ]
+Calibration = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        metavar="NAME|FILE",
+        help='Constants of a machine: a built-in calibration, a file of "simsched calibrate", or '
+        '"none".',
+        autocompletion=complete.calibration_names,
+        rich_help_panel=SCENARIO,
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option(
@@ -183,10 +194,13 @@ def scenario_options(
     schedulers: Sequence[str] | None,
     seed: int | None,
     replications: int | None,
+    calibration: str | None = None,
 ) -> ScenarioOptions:
     """The options that were given; --seed and --replications outweigh --set."""
     pairs = [("--scheduler", name, "") for name in schedulers or ()]
     pairs += [("--set", text, text) for text in overrides or ()]
+    if calibration is not None:
+        pairs.append(("--calibration", calibration, ""))
     if seed is not None:
         pairs.append(("--seed", str(seed), f"scenario.seed={seed}"))
     if replications is not None:
@@ -205,6 +219,7 @@ def load(
     example: str | None,
     overrides: Sequence[str],
     schedulers: Sequence[str],
+    calibration: str | None = None,
 ) -> Scenario:
     """The scenario of a command line, which names a file or an example.
 
@@ -222,7 +237,7 @@ def load(
     if config is None:
         from simsched.cli import examples
 
-        return examples.load(str(example), overrides, schedulers)
+        return examples.load(str(example), overrides, schedulers, calibration)
     from simsched.scenario import load_scenario
 
-    return load_scenario(config, overrides, schedulers)
+    return load_scenario(config, overrides, schedulers, calibration=calibration)

@@ -10,6 +10,7 @@ import typer
 
 from simsched.cli.exit_codes import ExitCode
 from simsched.cli.options import (
+    Calibration,
     Check,
     Config,
     Example,
@@ -60,6 +61,7 @@ def run(
     example: Example = None,
     overrides: Set = None,
     schedulers: Scheduler = None,
+    calibration: Calibration = None,
     seed: Seed = None,
     replications: Replications = None,
     jobs: Jobs = "auto",
@@ -77,8 +79,8 @@ def run(
     Prints a summary and writes result.json, config.toml (which reproduces
     the run) and dashboard.html.
     """
-    options = scenario_options(overrides, schedulers, seed, replications)
-    scenario = load(config, example, options.overrides(), schedulers or ())
+    options = scenario_options(overrides, schedulers, seed, replications, calibration)
+    scenario = load(config, example, options.overrides(), schedulers or (), calibration)
     from simsched.cli.artefacts import Artefacts
     from simsched.report.files import OutputError, RunFolder
 

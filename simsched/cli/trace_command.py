@@ -12,6 +12,7 @@ import typer
 from simsched.cli.options import (
     HOW,
     OUTPUT,
+    Calibration,
     Config,
     Example,
     Open,
@@ -114,6 +115,7 @@ def trace(
     example: Example = None,
     overrides: Set = None,
     schedulers: Scheduler = None,
+    calibration: Calibration = None,
     seed: Seed = None,
     start_s: From = "0s",
     end_s: To = None,
@@ -138,8 +140,8 @@ def trace(
     to_s = math.inf if end_s is None else end_s
     if not start_s < to_s:
         raise typer.BadParameter("the window ends before it begins", param_hint="--to")
-    options = scenario_options(overrides, schedulers, seed, None)
-    scenario = load(config, example, options.overrides(), schedulers or ())
+    options = scenario_options(overrides, schedulers, seed, None, calibration)
+    scenario = load(config, example, options.overrides(), schedulers or (), calibration)
     path, page = _places(scenario, out, no_page)
     found = _simulate(scenario, start_s, to_s, replication, limit, quiet)
     events = found.write(path)

@@ -20,7 +20,17 @@ def header_lines(result: ResultDocument, symbols: Symbols = UNICODE) -> list[tup
         ("offered", separator.join(_offered(result))),
         ("simulated", separator.join(_experiment(result))),
         ("measured", _measured(result)),
+        *_constants(result),
     ]
+
+
+def _constants(result: ResultDocument) -> list[tuple[str, str]]:
+    """Whose constants these are, where they are not the presets' own."""
+    used = result.calibration
+    if used is None:
+        return []
+    origin = "built in" if used.source == used.name else used.source
+    return [("calibrated", f"{used.name} ({origin}, sha256 {used.sha256[:12]})")]
 
 
 def _offered(result: ResultDocument) -> list[str]:

@@ -45,6 +45,14 @@ class ScenarioRef(Part):
     source: str | None = Field(description="File it was read from; null where it had none.")
 
 
+class CalibrationRef(Part):
+    """Which machine's constants a run had."""
+
+    name: str = Field(description="Name that the calibration gives itself.")
+    source: str = Field(description="A built-in calibration, or the file it was read from.")
+    sha256: str = Field(description="Hash of the calibration's text.")
+
+
 class Versions(Part):
     """Versions of what computed the numbers."""
 
@@ -146,6 +154,9 @@ class ResultDocument(Part):
     version: str = Field(description="simsched version that wrote the document.")
     scenario: ScenarioRef = Field(description="Which scenario was run.")
     config: dict[str, Any] = Field(description="Resolved configuration: it reproduces this run.")
+    calibration: CalibrationRef | None = Field(
+        default=None, description="Calibration that was used; null: the presets' own constants."
+    )
     command: list[str] = Field(description="Command line that was given.")
     seed: int = Field(description="Root of all random streams.")
     replications: int = Field(ge=1, description="Independent runs per scheduler.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,11 @@ class HostOs(Model):
     of the inter-processor interrupt and the exit from the halted state.
     """
 
+    scheduler: Literal["wakeup_first", "eevdf"] = Field(
+        default="wakeup_first",
+        description='The kernel\'s rules. "wakeup_first": threads that wake go ahead of those that '
+        'compute, which take turns. "eevdf": virtual deadlines, as in Linux from 6.6 on.',
+    )
     time_slice_s: AutoPositiveDuration = Field(
         alias="time_slice",
         default=None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,12 +22,19 @@ from simsched.scenario.scalars import TOML_CONTEXT
 from simsched.scenario.source import parse, read_text
 from simsched.scenario.specs import default_name
 from simsched.scenario.steps import RequestClass
-from simsched.scenario.suggest import did_you_mean
+from simsched.scenario.suggest import did_you_mean, one_of
 from simsched.scenario.translate import Complaint, complaints
+
+if TYPE_CHECKING:
+    from simsched.calibration.model import Calibration
 
 
 def load_scenario(
-    path: str | Path, overrides: Sequence[str] = (), schedulers: Sequence[str] = ()
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    schedulers: Sequence[str] = (),
+    *,
+    calibration: str | Path | Calibration | None = None,
 ) -> Scenario:
     """Read, override and validate a scenario file.
 
@@ -34,6 +42,8 @@ def load_scenario(
         path: the TOML file; data files it names are relative to its folder.
         overrides: texts ``path=value``, applied in order after the choice of schedulers.
         schedulers: names of schedulers of the file, or of presets; replaces the file's list.
+        calibration: name of a built-in one, a file (relative to the current folder), or one that
+            is loaded; instead of the scenario's own. "none": no calibration.
 
     Raises:
         ScenarioError: with every problem found, in order of place.
@@ -41,7 +51,7 @@ def load_scenario(
     source = Path(path)
     text = read_text(source)
     document = Document(str(path), parse(text, str(path)), text)
-    return _build(document, source.parent, source, overrides, schedulers)
+    return _build(document, source.parent, source, overrides, schedulers, calibration)
 
 
 def loads_scenario(
@@ -51,6 +61,7 @@ def loads_scenario(
     *,
     base_dir: Path | None = None,
     file: str = "<text>",
+    calibration: str | Path | Calibration | None = None,
 ) -> Scenario:
     """As :func:`load_scenario`, from a TOML text.
 
@@ -60,8 +71,10 @@ def loads_scenario(
         schedulers: as for :func:`load_scenario`.
         base_dir: folder that data files are relative to; None: they are not looked for.
         file: name shown in error messages.
+        calibration: as for :func:`load_scenario`.
     """
-    return _build(Document(file, parse(text, file), text), base_dir, None, overrides, schedulers)
+    document = Document(file, parse(text, file), text)
+    return _build(document, base_dir, None, overrides, schedulers, calibration)
 
 
 def scenario_from_dict(
@@ -71,10 +84,11 @@ def scenario_from_dict(
     *,
     base_dir: Path | None = None,
     source: Path | None = None,
+    calibration: str | Path | Calibration | None = None,
 ) -> Scenario:
     """As :func:`load_scenario`, from a TOML-shaped dict, which is left unchanged."""
     document = Document(str(source or ""), deepcopy(dict(data)))
-    return _build(document, base_dir, source, overrides, schedulers)
+    return _build(document, base_dir, source, overrides, schedulers, calibration)
 
 
 def _build(
@@ -83,11 +97,19 @@ def _build(
     source: Path | None,
     overrides: Sequence[str],
     schedulers: Sequence[str],
+    calibration: str | Path | Calibration | None,
 ) -> Scenario:
     problems = choose_schedulers(document, schedulers)
     problems += apply_overrides(document, overrides)
     data = document.data
+    constants, of_calibration = _calibration(data, base_dir, calibration)
+    entries = data.get("schedulers")
+    written = list(entries) if isinstance(entries, list) else None
     of_presets = expand_presets(data, base_dir)
+    if constants is not None:
+        from simsched.calibration.apply import calibrate
+
+        calibrate(data, written, constants)
     unjudged = {complaint.path[:2] for complaint in of_presets}  # their preset is unknown
     scenario: Scenario | None = None
     found: list[Complaint] = []
@@ -98,10 +120,60 @@ def _build(
         found = [complaint for complaint in everything if complaint.path[:2] not in unjudged]
     if base_dir is not None:
         found += _missing_files(data, base_dir)
-    problems += document.problems([*of_presets, *found])
+    problems += document.problems([*of_calibration, *of_presets, *found])
     if problems or scenario is None:
         raise ScenarioError(problems)
-    return scenario.located(base_dir, source, document)
+    return scenario.located(base_dir, source, document, constants)
+
+
+def _calibration(
+    data: dict[str, Any], base_dir: Path | None, asked: str | Path | Calibration | None
+) -> tuple[Calibration | None, list[Complaint]]:
+    """The calibration that was asked for, else the scenario's own; noted in the data.
+
+    Raises:
+        ScenarioError: the file of the calibration is not valid, or the one asked for is not there.
+    """
+    host = data.get("host")
+    if not isinstance(host, dict) or (asked is None and "calibration" not in host):
+        return None, []
+    from simsched.calibration.load import calibration_names, find_calibration
+
+    if asked == NO_CALIBRATION:
+        host.pop("calibration", None)
+        return None, []
+    if asked is None:
+        own = host["calibration"]
+        if not isinstance(own, str):
+            return None, []  # which validation reports
+        wrong = _wrong_calibration(own, base_dir)
+        return (None, wrong) if wrong else (find_calibration(own, base_dir), [])
+    constants = find_calibration(asked, asked_by="--calibration")
+    if not isinstance(asked, str | Path):
+        host.setdefault("calibration", constants.source)
+    elif base_dir is None or str(asked) in calibration_names():
+        host["calibration"] = str(asked)
+    else:
+        host["calibration"] = Path(os.path.relpath(asked, base_dir)).as_posix()
+    return constants, []
+
+
+NO_CALIBRATION = "none"
+"""Asks for the presets' own constants where the scenario names a calibration."""
+
+
+def _wrong_calibration(name: str, base_dir: Path | None) -> list[Complaint]:
+    from simsched.calibration.load import calibration_names, unknown
+
+    at = ("host", "calibration")
+    if name in calibration_names():
+        return []
+    if not name.endswith(".toml"):
+        message, hint = unknown(name)
+        return [Complaint(at, message, one_of(calibration_names()), hint)]
+    if base_dir is None:
+        return [Complaint(at, "a calibration file needs a scenario file that it is relative to")]
+    return _missing_file(at, name, base_dir)
 
 
 def _rules_of_valid_parts(data: dict[str, Any]) -> Iterator[Complaint]:
@@ -160,9 +232,15 @@ def _missing_files(data: Any, base_dir: Path, path: tuple[str | int, ...] = ()) 
         here = (*path, key)
         if key != "file" or not isinstance(value, str):
             found += _missing_files(value, base_dir, here)
-        elif not (base_dir / value).is_file():
-            folder = (base_dir / value).parent
-            siblings = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-            hint = did_you_mean(Path(value).name, siblings) or "it is relative to the scenario file"
-            found.append(Complaint(here, f'there is no file "{value}"', hint=hint))
+        else:
+            found += _missing_file(here, value, base_dir)
     return found
+
+
+def _missing_file(at: tuple[str | int, ...], name: str, base_dir: Path) -> list[Complaint]:
+    if (base_dir / name).is_file():
+        return []
+    folder = (base_dir / name).parent
+    siblings = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    hint = did_you_mean(Path(name).name, siblings) or "it is relative to the scenario file"
+    return [Complaint(at, f'there is no file "{name}"', hint=hint)]

@@ -26,6 +26,7 @@ from simsched.scenario.steps import RequestClass
 from simsched.scenario.units import format_duration
 
 if TYPE_CHECKING:
+    from simsched.calibration.model import Calibration
     from simsched.scenario.document import Document
     from simsched.scenario.errors import Problem
 
@@ -130,6 +131,7 @@ class Scenario(Model):
     _base_dir: Path | None = PrivateAttr(default=None)
     _source: Path | None = PrivateAttr(default=None)
     _document: Any = PrivateAttr(default=None)
+    _calibration: Any = PrivateAttr(default=None)
 
     @property
     def name(self) -> str:
@@ -191,6 +193,12 @@ class Scenario(Model):
         """File the scenario was read from, if any."""
         return self._source
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """Where the machine's constants were measured; None: they are those of the presets."""
+        found: Calibration | None = self._calibration
+        return found
+
     def __eq__(self, other: object) -> bool:
         """Same content; where it was read from does not matter."""
         if not isinstance(other, Scenario):
@@ -214,13 +222,18 @@ class Scenario(Model):
         )
 
     def located(
-        self, base_dir: Path | None, source: Path | None = None, document: Document | None = None
+        self,
+        base_dir: Path | None,
+        source: Path | None = None,
+        document: Document | None = None,
+        calibration: Calibration | None = None,
     ) -> Self:
-        """A copy that resolves file names against ``base_dir`` and knows the text it came from."""
+        """A copy that resolves file names against ``base_dir`` and knows what it came from."""
         copy = self.model_copy()
         copy._base_dir = base_dir
         copy._source = source
         copy._document = document
+        copy._calibration = calibration
         return copy
 
     def problem_at(self, path: tuple[str | int, ...], message: str, hint: str = "") -> Problem:
@@ -260,15 +273,26 @@ class Scenario(Model):
         return tomli_w.dumps(self.resolved(relative_to))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], base_dir: Path | None = None) -> Scenario:
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        base_dir: Path | None = None,
+        *,
+        calibration: str | Path | Calibration | None = None,
+    ) -> Scenario:
         """A scenario from a TOML-shaped dict, presets included.
+
+        Args:
+            data: the dict, which is left unchanged.
+            base_dir: folder that data files are relative to; None: they are not looked for.
+            calibration: as for :func:`simsched.scenario.load_scenario`.
 
         Raises:
             ScenarioError: with every problem found.
         """
         from simsched.scenario.load import scenario_from_dict
 
-        return scenario_from_dict(data, base_dir=base_dir)
+        return scenario_from_dict(data, base_dir=base_dir, calibration=calibration)
 
     def with_overrides(self, overrides: Sequence[str]) -> Scenario:
         """This scenario with ``path=value`` texts applied, as ``--set`` does.
@@ -276,10 +300,20 @@ class Scenario(Model):
         Raises:
             ScenarioError: with every problem found.
         """
+        from simsched.scenario.errors import Problem, ScenarioError
         from simsched.scenario.load import scenario_from_dict
 
+        late = [text for text in overrides if text.replace(" ", "").startswith("host.calibration")]
+        if late:
+            message = "a calibration is chosen when a scenario is loaded"
+            hint = "pass calibration=... to load_scenario"
+            raise ScenarioError([Problem("--set", None, 1, late[0], message, hint=hint)])
         return scenario_from_dict(
-            self.resolved(), base_dir=self._base_dir, source=self._source, overrides=overrides
+            self.resolved(),
+            base_dir=self._base_dir,
+            source=self._source,
+            overrides=overrides,
+            calibration=self._calibration,
         )
 
 
@@ -299,7 +333,8 @@ def _rebase_files(value: Any, old: Path, new: Path) -> None:
     if not isinstance(value, dict):
         return
     for key, item in value.items():
-        is_file = key == "file" or (key == "preset" and str(item).endswith(".toml"))
+        named = key in ("preset", "calibration") and str(item).endswith(".toml")
+        is_file = key == "file" or named
         if is_file and isinstance(item, str) and not os.path.isabs(item):
             value[key] = Path(os.path.relpath(old.resolve() / item, new.resolve())).as_posix()
         else:

@@ -128,7 +128,7 @@ def expand_presets(data: dict[str, Any], base_dir: Path | None) -> list[Complain
             key, message, hint = clash
             found.append(Complaint(("schedulers", i, key), message, hint=hint))
             continue
-        entries[i] = _merge(entry, preset.scheduler)
+        entries[i] = merge(entry, preset.scheduler)
     return found
 
 
@@ -165,7 +165,7 @@ def _clash(entry: dict[str, Any], preset: Preset) -> tuple[str, str, str] | None
     return None
 
 
-def _merge(entry: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
+def merge(entry: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
     """The entry over the preset; tables are merged key by key."""
     merged = deepcopy(under)
     if "minSpareThreads" in merged and "minSpareThreads" not in entry:

@@ -66,6 +66,7 @@ def result_document(
             "source": None if source is None else source.as_posix(),
         },
         "config": scenario.resolved(),
+        "calibration": scenario.calibration and scenario.calibration.reference(),
         "command": list(command),
         "seed": scenario.seed,
         "replications": replications,
