@@ -99,6 +99,12 @@ class HostOs(Model):
         default=1e-3,
         description="... of one that has run for at least this long.",
     )
+    wakeup_lag_s: Duration = Field(
+        alias="wakeup_lag",
+        default=1e-4,
+        description='With scheduler = "eevdf": threads that used less CPU than this since they '
+        "last woke go ahead of others when they wake again.",
+    )
     bandwidth_slice_s: PositiveDuration = Field(
         alias="bandwidth_slice",
         default=5e-3,
@@ -227,12 +233,13 @@ class Host(Model):
         """Effective time slice in seconds: the base slice, rounded up to whole ticks.
 
         The kernel enforces a slice at its tick: ceil(base / tick) * tick (kernel commit
-        a26979377bf3 measures it). ``hz`` = 0 means no tick: the slice is exact.
+        a26979377bf3 measures it). ``hz`` = 0 means no tick: the slice is exact. So it is under
+        "eevdf", where every wake-up looks, too, whether it is over.
         """
         base = self.os.time_slice_s
         if base is None:
             base = eevdf_base_slice_s(self.cores)
-        if self.os.hz == 0:
+        if self.os.hz == 0 or self.os.scheduler == "eevdf":
             return base
         # The tiny margin keeps a slice of exactly n ticks at n: 0.012 * 250 is 3.0000000000000004.
         return math.ceil(base * self.os.hz - 1e-9) / self.os.hz

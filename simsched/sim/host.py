@@ -53,6 +53,7 @@ class Host:
         self.timer_slack_s = spec.os.timer_slack_s
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
+        self.lag_s = spec.os.wakeup_lag_s
         self.granularity_s = spec.os.wakeup_granularity_s
         self.naps = True  # whether a thread may skip leaving its core and coming back to it
         self.idle: set[int] = set(range(spec.cores))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from simsched.sim.bandwidth import QuotaHost
 from simsched.sim.clock import Clock
+from simsched.sim.eevdf import EevdfHost
 from simsched.sim.host import Host
 from simsched.sim.os_thread import NANOSECOND_S, Core, OsThread
 
@@ -71,13 +72,24 @@ class SmtQuotaHost(SmtHost, QuotaHost):
     """A host with hyper-threads and a CPU quota, which counts time and not work."""
 
 
+class EevdfQuotaHost(QuotaHost, EevdfHost):
+    """EEVDF within a CPU quota."""
+
+
+class EevdfSmtHost(SmtHost, EevdfHost):
+    """EEVDF on hyper-threads."""
+
+
+class EevdfSmtQuotaHost(SmtHost, QuotaHost, EevdfHost):
+    """All three."""
+
+
 def host_of(clock: Clock, spec: HostSpec, observers: Observers) -> Host:
     """A host as specified. One without a quota or hyper-threads knows nothing of them."""
     smt, quota = spec.threads_per_core > 1, spec.cpu_quota is not None
-    kind = {
-        (False, False): Host,
-        (False, True): QuotaHost,
-        (True, False): SmtHost,
-        (True, True): SmtQuotaHost,
-    }[smt, quota]
+    if spec.os.scheduler == "eevdf":
+        kinds = (EevdfHost, EevdfQuotaHost, EevdfSmtHost, EevdfSmtQuotaHost)
+    else:
+        kinds = (Host, QuotaHost, SmtHost, SmtQuotaHost)
+    kind = kinds[2 * smt + quota]
     return kind(clock, spec, observers)
