@@ -11,7 +11,7 @@ pools of up to 200 threads) decides the rest:
 - **A thread that computes alone is preempted at once** by whoever wakes: it has used up its slice
   long ago. The first waker therefore sees an almost idle core, and the second one does not.
 - **Who wakes goes to the tail**, whatever it did before, if others wait already. Only those that
-  need next to nothing per wake-up (a dispatcher, a timer thread) keep being owed time, and go first.
+  need next to nothing per wake-up (a dispatcher, a timer thread) are owed time, and go first.
 
 It costs O(1) per operation, like the rules of :mod:`simsched.sim.host`, whose queues it uses.
 """
