@@ -46,7 +46,8 @@ LOOP: Spec = {
     "thread_create": "0s",
 }
 GO: Spec = {"kind": "goroutine", "create": "0s", "switch": "0s", "steal": "0s"} | {
-    "thread_create": "0s"
+    "thread_create": "0s",
+    "poll_resolution": "0s",
 }
 VIRTUAL: Spec = {"kind": "virtual_thread", "create": "0s", "switch": "0s", "steal": "0s"} | {
     "thread_create": "0s"

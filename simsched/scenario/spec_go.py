@@ -54,6 +54,18 @@ class GoroutineSpec(Spec):
         default=0.0,
         description="Cost of the server and the framework per request, CPU time.",
     )
+    sysmon_s: Duration = Field(
+        alias="sysmon",
+        default=0.0,
+        description="Cost of waking the monitor thread when the process leaves the idle state, CPU "
+        "time.",
+    )
+    poll_resolution_s: Duration = Field(
+        alias="poll_resolution",
+        default=1e-3,
+        description="Waits for the network and timers last whole multiples of it, and at least "
+        'one. "0s": exact.',
+    )
     thread_create_s: Duration = Field(
         alias="thread_create",
         default=12e-6,

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from simsched.schedulers.base import Scheduler
+from simsched.schedulers.go_ingress import GoIngress
 from simsched.schedulers.go_parts import IDLE, RUNNING, M, P, ThreadLimitExceeded
 from simsched.schedulers.go_sysmon import Sysmon
 from simsched.schedulers.random_order import RandomOrder
@@ -38,12 +39,14 @@ class GoSched(Scheduler):
         self.ms: list[M] = []
         self.idle_ms: list[M] = []  # a stack too
         self.n_spinning = 0
+        self.sysmon_owed_s = 0.0  # CPU of its wake-ups that nobody has paid yet
         self.net_ready: deque[Task] = deque()  # what netpoll would return
         self.poller: M | None = None  # the M blocked in netpoll, if one is
         self.poll_until_s = float("inf")
         self.last_poll_s = 0.0
         self.steal_order = RandomOrder(machine.stream("steal order"))
         self.sysmon = Sysmon(self)
+        self.ingress = GoIngress(self, spec)
         self.dead = False
         self.inside: dict[Task, None] = {}  # requests that the process would take with it
 
@@ -65,7 +68,11 @@ class GoSched(Scheduler):
             return
         task.stage = CREATED
         self.inside[task] = None
-        self._net_ready(task)
+        if not self.ingress.takes(task):
+            self._net_ready(task)
+
+    def expect(self, arrival_s: float, index: int) -> bool:
+        return self.ingress.expects(arrival_s)
 
     def _io_done(self, call: Call) -> None:
         task: Task = call.arg
@@ -83,7 +90,11 @@ class GoSched(Scheduler):
     def _net_ready(self, task: Task) -> None:
         if self.detailed:
             self.observers.queued(self.clock.now, task, "netpoll")
-        self.net_ready.append(task)
+        self.net_readable(task)
+
+    def net_readable(self, g: Task) -> None:
+        """What ``g`` waits for has come: a poll would say so."""
+        self.net_ready.append(g)
         self.break_netpoll()
 
     def break_netpoll(self) -> None:
@@ -98,6 +109,8 @@ class GoSched(Scheduler):
         events = self.net_ready
         ready = [events.popleft() for _ in range(min(NETPOLL_EVENTS, len(events)))]
         for g in ready:
+            if g is self.ingress.reader:
+                continue
             if self.detailed:
                 self.observers.dequeued(self.clock.now, g, "netpoll")
             if g.stage == CREATED:
@@ -125,6 +138,9 @@ class GoSched(Scheduler):
         """Run the due timers of ``p``; the goroutines become ready on ``onto``."""
         now = self.clock.now
         while (g := p.timers.pop_due(now)) is not None:
+            if g is self.ingress.alarm:
+                self.ingress.fires(onto)
+                continue
             g.worker = None
             self.step_done(g)
             self.ready(g, onto)
@@ -153,7 +169,7 @@ class GoSched(Scheduler):
 
     def global_put(self, g: Task) -> None:
         """At the tail of the global queue."""
-        if self.detailed:
+        if self.detailed and g is not self.ingress.reader:
             self.observers.queued(self.clock.now, g, "global")
         self.global_queue.append(g)
 
@@ -164,6 +180,8 @@ class GoSched(Scheduler):
         p.queue.put(g, queue, as_next=as_next)
         if self.detailed:
             for spilled in islice(queue, n, None):
+                if spilled is self.ingress.reader:
+                    continue
                 self.observers.queued(self.clock.now, spilled, "global")
 
     # -- Ps and Ms ---------------------------------------------------------------------------
@@ -173,7 +191,8 @@ class GoSched(Scheduler):
         if not self.idle_ps:
             return None
         p = self.idle_ps.pop()
-        self.sysmon.wake()
+        if self.sysmon.wake():
+            self.sysmon_owed_s += self.spec.sysmon_s
         return p
 
     def idle_p_put(self, p: P) -> None:

@@ -35,6 +35,7 @@ parent, which waits until all of them have returned.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from simsched.schedulers.go_calls import GoCalls
@@ -103,7 +104,9 @@ class Goroutine(GoCalls):
             if self.poll_until_s < float("inf"):
                 # One that is due is on somebody else's P, and that P's M on its way to it.
                 now = self.clock.now
-                at_s = self.poll_until_s if self.poll_until_s > now else now + SHORTEST_POLL_S
+                at_s = now + SHORTEST_POLL_S
+                if self.poll_until_s > now:
+                    at_s = now + self._poll_timeout_s(self.poll_until_s - now)
                 timer = self.clock.call_at(at_s, IO_DONE, self._poll_times_out)
             yield token
             if timer is not None:
@@ -112,6 +115,17 @@ class Goroutine(GoCalls):
         else:
             self.idle_ms.append(m)
             yield token
+
+    def _poll_timeout_s(self, delay_s: float) -> float:
+        """``netpoll(delay)``: whole milliseconds, cut off, but at least one; and late, as all are.
+
+        So a timer that is less than a millisecond away ends the wait up to a millisecond late, and
+        one that is further away is waited for twice. Source: Go runtime/netpoll_epoll.go.
+        """
+        resolution_s = self.spec.poll_resolution_s
+        if resolution_s:
+            delay_s = max(resolution_s, math.floor(delay_s / resolution_s + 1e-9) * resolution_s)
+        return delay_s + self.host.timer_slack_s
 
     def _release_p(self, m: M) -> None:
         p = m.p
@@ -164,13 +178,18 @@ class Goroutine(GoCalls):
         if not p.busy:
             p.busy = True
             self.observers.busy(self.clock.now, p.name, 1)
-        m.owed_s += self.spec.switch_s
+        m.owed_s += self.spec.switch_s + self.sysmon_owed_s
+        self.sysmon_owed_s = 0.0
+        if g is self.ingress.reader:
+            yield from self.ingress.read(m)
+            return
         if g.stage == CREATED:
             g.stage = ALIVE
             if g.cancelled:  # nobody waits for it any more
                 g.pc = len(g.ops)
             m.owed_s += self.spec.create_s + self.spec.request_s
-            self.wake_p()  # newproc: each request starts a goroutine
+            if self.ingress.kind == "direct":
+                self.wake_p()  # newproc: each request starts a goroutine
         g.thread = m.thread
         self.enter(g, CPU)
         yield from self._run_steps(m, g)

@@ -1,0 +1,103 @@
+"""How requests get into a Go process, other than each on a connection of its own.
+
+- ``reader``: one goroutine blocks in ``Read`` of a pipe or socket. The network poller makes it ready
+  like any other. When it runs, it takes what is there and says ``go handle(request)`` for each: the
+  newest goes into ``runnext`` and pushes the one before into the ring, so that of a batch the last
+  one runs first, and all of them after the reader has parked again.
+- ``timer``: a chain of ``time.AfterFunc``. The timer of the next request is set by the function
+  that the last one ran, on its P, and so fires when that P looks at its timers. It runs in a new
+  goroutine (``goFunc``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from simsched.sim.clock import Process
+from simsched.sim.task import RUN_QUEUE, Task
+from simsched.workload.program import Program
+
+if TYPE_CHECKING:
+    from simsched.scenario import GoroutineSpec
+    from simsched.schedulers.go_parts import M, P
+    from simsched.schedulers.go_sched import GoSched
+
+
+class GoIngress:
+    """The reading goroutine or the chain of timers, where the specification asks for one."""
+
+    def __init__(self, sched: GoSched, spec: GoroutineSpec) -> None:
+        self.kind = spec.ingress
+        self.reader = _helper() if spec.ingress == "reader" else None
+        self.alarm = _helper() if spec.ingress == "timer" else None
+        self._sched = sched
+        self._read_s, self._submit_s = spec.read_s, spec.submit_s
+        self._pipe: deque[Task] = deque()
+        self._parked = True  # the reader waits for the network poller
+        self._onto: P | None = None  # whose timer has made the present request
+        self._fired = False
+
+    def takes(self, task: Task) -> bool:
+        """Whether the request gets in this way."""
+        if self.reader is not None:
+            self._pipe.append(task)
+            if self._parked:
+                self._parked = False
+                self._sched.net_readable(self.reader)
+            return True
+        if self._fired:
+            self._fired = False
+            assert self._onto is not None
+            self._sched.ready(task, self._onto)
+            return True
+        return False
+
+    def read(self, m: M) -> Process:
+        """The reader runs: until ``Read`` finds nothing any more."""
+        sched = self._sched
+        p = m.p
+        assert p is not None
+        while True:
+            n = len(self._pipe)
+            cost_s = m.owed_s + self._read_s + n * self._submit_s
+            m.owed_s = 0.0
+            wait = m.thread.run(cost_s)
+            if wait is not None:
+                yield wait
+            sched.observers.overhead(sched.clock.now, cost_s)
+            if not n:
+                break
+            for _ in range(n):
+                task = self._pipe.popleft()
+                sched.enter(task, RUN_QUEUE)
+                sched.local_put(p, task, as_next=True)
+                sched.wake_p()
+        self._parked = not self._pipe
+        if self._pipe:
+            assert self.reader is not None
+            sched.net_readable(self.reader)
+
+    # -- timers ------------------------------------------------------------------------------
+
+    def expects(self, arrival_s: float) -> bool:
+        """Set the timer of the next request."""
+        if self.alarm is None:
+            return False
+        p = self._onto or self._sched.ps[0]
+        p.timers.add(arrival_s, self.alarm)
+        if self._sched.poller is not None and arrival_s < self._sched.poll_until_s:
+            self._sched.break_netpoll()
+        return True
+
+    def fires(self, onto: P) -> None:
+        """The timer is due, on a P that has looked."""
+        self._onto = onto
+        self._fired = True
+        self._sched.clients.send_next()
+        self._fired = False
+
+
+def _helper() -> Task:
+    """A goroutine that is no request."""
+    return Task(-1, 0, Program("", (), ()), [], 0.0)
