@@ -114,23 +114,6 @@ class Spec(Model):
     )
 
     cpu_factor: CpuFactor = 1.0
-    ingress: Literal["direct", "reader", "timer", "puller"] = Field(
-        default="direct",
-        description='How requests get into the process. "direct": they are simply there. "reader": '
-        "a thread (a goroutine, a callback of the loop) reads them from a pipe or socket and hands "
-        'them over. "timer": timers of the runtime make them. "puller": threads of the pool take '
-        "the next one themselves and sleep until it is due.",
-    )
-    read_s: Duration = Field(
-        alias="read",
-        default=0.0,
-        description='Cost of a read by the reader (ingress = "reader"), CPU time.',
-    )
-    submit_s: Duration = Field(
-        alias="submit",
-        default=0.0,
-        description="Cost of handing a request over, paid by the reader, CPU time.",
-    )
 
     def visible_cpus(self, host: Host) -> int:
         """Cores that the runtime believes it has, by which it sizes itself.
@@ -174,6 +157,28 @@ class Spec(Model):
             if key not in self.model_fields_set:
                 self.__dict__[key] = usual
         return self
+
+
+class ReadingSpec(Spec):
+    """A runtime whose way of getting requests can be modelled, too."""
+
+    ingress: Literal["direct", "reader", "timer", "puller"] = Field(
+        default="direct",
+        description='How requests get into the process. "direct": they are simply there. "reader": '
+        "a thread (a goroutine, a callback of the loop) reads them from a pipe or socket and hands "
+        'them over. "timer": timers of the runtime make them. "puller": threads of the pool take '
+        "the next one themselves and sleep until it is due.",
+    )
+    read_s: Duration = Field(
+        alias="read",
+        default=0.0,
+        description='Cost of a read by the reader (ingress = "reader"), CPU time.',
+    )
+    submit_s: Duration = Field(
+        alias="submit",
+        default=0.0,
+        description="Cost of handing a request over, paid by the reader, CPU time.",
+    )
 
 
 def completed(given: dict[str, Any], usual: Model) -> dict[str, Any]:

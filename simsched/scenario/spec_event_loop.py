@@ -17,7 +17,7 @@ from simsched.scenario.spec_base import (
     Count,
     CountOrZero,
     HasLock,
-    Spec,
+    ReadingSpec,
     SwitchInterval,
     default_workers,
     misplaced,
@@ -33,7 +33,7 @@ PYTHON_LOOP_KNOBS = {
 LIBUV_KNOBS = {"UV_THREADPOOL_SIZE": "uv_threadpool_size"}
 
 
-class EventLoopSpec(Spec):
+class EventLoopSpec(ReadingSpec):
     """One thread that runs ready handles in snapshots, as asyncio, uvloop or Node do.
 
     ``timer_resolution_s``: timers end at multiples of it ("0s": exact). Costs: ``iteration_s`` per

@@ -9,13 +9,13 @@ from pydantic import Field
 from simsched.scenario.host import Host
 from simsched.scenario.memory import GoroutineMemory
 from simsched.scenario.scalars import Duration
-from simsched.scenario.spec_base import AutoCount, Count, Spec
+from simsched.scenario.spec_base import AutoCount, Count, ReadingSpec
 
 FIRST_WITH_QUOTA = "1.25"
 """Version of Go from which on GOMAXPROCS knows of the container's quota."""
 
 
-class GoroutineSpec(Spec):
+class GoroutineSpec(ReadingSpec):
     """Go's scheduler: one goroutine per request on GOMAXPROCS processors that steal work."""
 
     kind: Literal["goroutine"] = Field(default="goroutine", description="Which runtime it is.")

@@ -21,7 +21,7 @@ from simsched.scenario.spec_base import (
     CountOrZero,
     HasLock,
     Listen,
-    Spec,
+    ReadingSpec,
     SwitchInterval,
     default_workers,
     misplaced,
@@ -55,7 +55,7 @@ KNOBS = {"tomcat": TOMCAT_KNOBS, "jdk": JDK_KNOBS, "python": PYTHON_KNOBS}
 _REQUIRED_BY_JDK = ("corePoolSize", "maximumPoolSize")
 
 
-class ThreadPoolSpec(Spec):
+class ThreadPoolSpec(ReadingSpec):
     """A pool of OS threads, grown by the rules of Tomcat, java.util.concurrent or CPython.
 
     ``work_queue`` is "unbounded", "synchronous" or a capacity. ``gil`` says whether the threads

@@ -11,10 +11,10 @@ from simsched.scenario.base import Finding
 from simsched.scenario.host import Host
 from simsched.scenario.memory import VirtualThreadMemory
 from simsched.scenario.scalars import Duration, IntRange
-from simsched.scenario.spec_base import TOMCAT_LISTENS, AutoCount, Listen, Spec
+from simsched.scenario.spec_base import TOMCAT_LISTENS, AutoCount, Listen, ReadingSpec
 
 
-class VirtualThreadSpec(Spec):
+class VirtualThreadSpec(ReadingSpec):
     """JDK virtual threads: one per request, mounted on carrier threads of a FIFO fork-join pool.
 
     ``switch_s`` is the cost of one mount or unmount. What pins a carrier depends on ``jdk``.

@@ -1,9 +1,9 @@
 """How requests get into a Go process, other than each on a connection of its own.
 
-- ``reader``: one goroutine blocks in ``Read`` of a pipe or socket. The network poller makes it ready
-  like any other. When it runs, it takes what is there and says ``go handle(request)`` for each: the
-  newest goes into ``runnext`` and pushes the one before into the ring, so that of a batch the last
-  one runs first, and all of them after the reader has parked again.
+- ``reader``: one goroutine blocks in ``Read`` of a pipe or socket. The network poller makes it
+  ready like any other. When it runs, it takes what is there and says ``go handle(request)`` for
+  each: the newest goes into ``runnext`` and pushes the one before into the ring, so that of a batch
+  the last one runs first, and all of them after the reader has parked again.
 - ``timer``: a chain of ``time.AfterFunc``. The timer of the next request is set by the function
   that the last one ran, on its P, and so fires when that P looks at its timers. It runs in a new
   goroutine (``goFunc``).

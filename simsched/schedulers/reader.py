@@ -18,14 +18,14 @@ from simsched.sim.clock import Process
 from simsched.sim.task import Task
 
 if TYPE_CHECKING:
-    from simsched.scenario.spec_base import Spec
+    from simsched.scenario.spec_base import ReadingSpec
     from simsched.sim.machine import Machine
 
 
 class Reader:
     """The reading thread: ``read_s`` of CPU per read, ``submit_s`` per request handed over."""
 
-    def __init__(self, machine: Machine, spec: Spec, admit: Callable[[Task], None]) -> None:
+    def __init__(self, machine: Machine, spec: ReadingSpec, admit: Callable[[Task], None]) -> None:
         self._clock = machine.clock
         self._observers = machine.observers
         self._thread = machine.thread("reader")

@@ -27,6 +27,7 @@ class EevdfHost(Host):
     """A host whose threads take turns of one base slice."""
 
     def wake(self, thread: OsThread, latency_s: float | None = None) -> None:
+        """A sleeping thread becomes runnable, at the tail unless it is owed time."""
         if self.idle:
             super().wake(thread, latency_s)
             return

@@ -87,9 +87,8 @@ class EevdfSmtQuotaHost(SmtHost, QuotaHost, EevdfHost):
 def host_of(clock: Clock, spec: HostSpec, observers: Observers) -> Host:
     """A host as specified. One without a quota or hyper-threads knows nothing of them."""
     smt, quota = spec.threads_per_core > 1, spec.cpu_quota is not None
+    kinds: tuple[type[Host], ...] = (Host, QuotaHost, SmtHost, SmtQuotaHost)
     if spec.os.scheduler == "eevdf":
         kinds = (EevdfHost, EevdfQuotaHost, EevdfSmtHost, EevdfSmtQuotaHost)
-    else:
-        kinds = (Host, QuotaHost, SmtHost, SmtQuotaHost)
     kind = kinds[2 * smt + quota]
     return kind(clock, spec, observers)

@@ -102,7 +102,7 @@ class TestKnobs:
 
     def test_trap_02_no_knob_is_left_out(self) -> None:
         fields = {info.alias or name for name, info in ForkJoinSpec.model_fields.items()}
-        common = {"kind", "name", "preset", "memory", "listen", "processes"}
+        common = {"kind", "name", "preset", "memory", "listen", "processes", "cpu_factor"}
         assert fields - common == set(KNOBS)
 
 

@@ -88,6 +88,7 @@ KNOBS: dict[str, Any] = {
     "defaultBoundedElasticQueueSize": 1,
     "boundedElasticTtl": "5ms",
     "publishOn": "parallel",
+    "cpu_factor": 1.3,
     "iteration": "1ms",
     "event": "1ms",
     "request": "1ms",

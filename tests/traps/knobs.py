@@ -180,7 +180,16 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
             "thread_create": '"5ms"',
             "maxThreads": "2",
             "asyncpreempt": "false",
+            "sysmon": '"1ms"',
+            "poll_resolution": '"20ms"',
+            "request": '"1ms"',
+            "cpu_factor": "1.3",
+            "ingress": '"reader"',
         },
+    ),
+    "goroutine, reader": (
+        'kind = "goroutine"\ningress = "reader"\n',
+        {"read": '"1ms"', "submit": '"1ms"', "ingress": '"timer"'},
     ),
     "virtual_thread": (
         'kind = "virtual_thread"\njdk = 21\nkeepAlive = "100ms"\n',
