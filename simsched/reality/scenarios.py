@@ -1,0 +1,144 @@
+"""From a measured case to the scenario that predicts it.
+
+Everything here depends on the runtime and on how it was set up, nothing on the case: constants of a
+machine are in its calibration, and the figure of a server (the CPU that HTTP, its framework and its
+sockets take per request, more than the runtime underneath) stands here, once per server.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simsched.reality.cases import DEMANDS, MeasuredCase
+
+__all__ = ["Unknown", "scenario_of"]
+
+
+class Unknown(Exception):
+    """There is no model of such a runtime."""
+
+
+Entry = dict[str, Any]
+
+# Measured (2 virtual cores of a KVM guest): CPU of the process per request at middling load, less
+# the demands of the trace and the overheads of the runtime underneath.
+SERVER_CPU = {
+    "http_fa_async": "190us",
+    "http_fa_block": "190us",
+    "http_fa_def": "330us",
+    "http_gsync": "800us",
+    "http_gthread": "480us",
+    "http_goweb": "35us",
+    "http_jw": "120us",
+    "http_jwvt": "90us",
+}
+
+
+def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str, Any]:
+    """The scenario of a case, as data.
+
+    Args:
+        case: what was measured.
+        calibration: name or file of the constants of its machine.
+
+    Raises:
+        Unknown: the runtime has no model.
+        CannotRead: the case's arrays cannot be read.
+    """
+    runtime = str(case.record["runtime"])
+    entry = {**_entry(case, runtime), "name": case.runtime}
+    blocks = runtime in ("asyncio_block", "http_fa_block")
+    cpu1, io, cpu2 = ({"column": column} for column in DEMANDS)
+    arrivals = case.arrays()["arrival_us"]
+    host: dict[str, Any] = {"cores": int(case.record["cores"])}
+    if calibration is not None:
+        host["calibration"] = calibration
+    workload: dict[str, Any] = {
+        "arrivals": {"kind": "trace", "file": str(case.requests_file.resolve())},
+        "requests": [
+            {
+                "name": "request",
+                "steps": [{"cpu": cpu1}, {"blocking" if blocks else "sleep": io}, {"cpu": cpu2}],
+            }
+        ],
+    }
+    if runtime.startswith("http_gthread"):
+        workload["connections"] = {"keep_alive": bool(case.record["config"].get("keepalive"))}
+    return {
+        "scenario": {
+            "name": case.id.replace("__", "-"),
+            "duration": f"{float(arrivals.max()) / 1e6 + 0.01:.6f}s",
+            "replications": 1,
+            "study": "terminating",
+        },
+        "host": host,
+        "workload": workload,
+        "schedulers": [entry],
+    }
+
+
+def _entry(case: MeasuredCase, runtime: str) -> Entry:
+    config = case.record["config"]
+    if runtime.startswith("http_"):
+        return _server(runtime, config)
+    ways = {"in-loop call_at": "timer", "AfterFunc chain": "timer"}
+    ingress = "direct" if "gen1" in case.runtime else ways.get(config.get("gen", ""), "reader")
+    if runtime in ("asyncio", "asyncio_block"):
+        return {"preset": "asyncio", "ingress": ingress}
+    if runtime == "uvloop":
+        return {"preset": "asyncio", "loop": "uvloop", "ingress": ingress}
+    if runtime == "go":
+        return {"preset": "go", "GOMAXPROCS": config["gomaxprocs"], "ingress": ingress}
+    if runtime == "java_vt":
+        return {**_carriers(config["parallelism"]), "ingress": ingress}
+    if runtime == "java_fixed":
+        return {**_fixed(config["threads"]), "ingress": ingress}
+    if runtime == "py_tpe":
+        return {
+            "preset": "cpython-threads",
+            "max_workers": config["threads"],
+            "ingress": ingress,
+        }
+    if runtime == "py_puller":
+        return {
+            "preset": "cpython-threads",
+            "max_workers": config["threads"],
+            "ingress": "puller",
+        }
+    raise Unknown(f'{case.id}: there is no model of the runtime "{runtime}"')
+
+
+def _server(runtime: str, config: dict[str, Any]) -> Entry:
+    family = runtime.rstrip("0123456789")
+    if family not in SERVER_CPU:
+        raise Unknown(f'there is no model of the server "{runtime}"')
+    request = {"request": SERVER_CPU[family]}
+    if family in ("http_fa_async", "http_fa_block"):
+        return {"preset": "fastapi-async", "loop": config.get("loop", "uvloop"), **request}
+    if family == "http_fa_def":
+        return {"preset": "fastapi-def", "total_tokens": config["threads"], **request}
+    if family == "http_gsync":
+        return {"preset": "gunicorn-sync", "processes": config["workers"], **request}
+    if family == "http_gthread":
+        return {"preset": "gunicorn-gthread", "threads": config["threads"], **request}
+    if family == "http_goweb":
+        return {"preset": "go", "GOMAXPROCS": config["gomaxprocs"], **request}
+    if family == "http_jwvt":
+        return {**_carriers(config["parallelism"]), "ingress": "reader", **request}
+    return {**_fixed(config["threads"]), "ingress": "reader", **request}
+
+
+def _carriers(parallelism: int) -> Entry:
+    return {
+        "preset": "virtual-threads",
+        "parallelism": parallelism,
+        "maxPoolSize": parallelism,
+    }
+
+
+def _fixed(threads: int) -> Entry:
+    return {
+        "preset": "jdk-thread-pool",
+        "corePoolSize": threads,
+        "maximumPoolSize": threads,
+    }
