@@ -15,6 +15,7 @@ from simsched.cli import (
     run_command,
     schema_command,
     trace_command,
+    validate_command,
 )
 from simsched.cli.exit_codes import ExitCode
 from simsched.cli.guard import Commands
@@ -28,7 +29,7 @@ EPILOG = "\n".join(
         "  simsched run shop.toml             what you get",
     )
 )
-SIMULATE, LOOK_UP = "Simulate", "Look up"
+SIMULATE, REALITY, LOOK_UP = "Simulate", "Reality", "Look up"
 
 app = typer.Typer(
     name="simsched",
@@ -72,6 +73,9 @@ app.command("trace", rich_help_panel=SIMULATE, epilog=trace_command.EPILOG, no_a
 app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_args_is_help=True)(
     check_command.check
 )
+app.command(
+    "validate", rich_help_panel=REALITY, epilog=validate_command.EPILOG, no_args_is_help=True
+)(validate_command.validate)
 app.command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
 app.command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)
 app.command("show", rich_help_panel=LOOK_UP, epilog=list_command.SHOW_EPILOG)(list_command.show)

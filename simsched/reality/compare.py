@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from simsched.reality.cases import MeasuredCase
 
-__all__ = ["Comparison", "Demand", "compare", "demands", "noise_floor"]
+__all__ = ["Comparison", "Demand", "compare", "demands", "noise_floor", "reason"]
 
 LEVELS = (50, 95, 99)
+RUNGS = (0.01, 0.02, 0.05, *(k / 20 for k in range(2, 19)), 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 MOST_LOAD = 0.9  # up to here a case is one of steady load
 OVERLOAD = 1.0
 
@@ -31,6 +32,7 @@ class Comparison:
         measured: Those quantities as measured: seconds, requests per second, seconds of CPU.
         predicted: The same as predicted.
         within_5_percent: Share of single requests predicted within 5 % of their latency.
+        ladder: Levels between 0 and 1, and the measured and predicted quantiles there, seconds.
         saturated: It completed less than it was offered, in reality.
     """
 
@@ -43,6 +45,7 @@ class Comparison:
     measured: dict[str, float]
     predicted: dict[str, float]
     within_5_percent: float
+    ladder: dict[str, list[float]]
     saturated: bool
     took_s: float = field(default=0.0, compare=False)
 
@@ -80,6 +83,11 @@ def compare(
         measured=measured_of,
         predicted=predicted_of,
         within_5_percent=float(np.mean(near)),
+        ladder={
+            "level": list(RUNGS),
+            "measured_s": [float(q) for q in np.nanquantile(latency, RUNGS)],
+            "predicted_s": [float(q) for q in np.nanquantile(predicted, RUNGS)],
+        },
         saturated=_saturated(arrival, latency),
         took_s=took_s,
     )
@@ -99,6 +107,23 @@ def _saturated(arrival: npt.NDArray[np.float64], latency: npt.NDArray[np.float64
     """Whether latencies grew with time: the last tenth waits twice as long as the third one."""
     tenth = max(1, len(latency) // 10)
     return bool(np.nanmedian(latency[-tenth:]) > 2.0 * np.nanmedian(latency[2 * tenth : 3 * tenth]))
+
+
+def reason(comparison: Comparison, noise: dict[str, dict[str, float]]) -> str:
+    """What the worst error of a case most likely comes from, in a sentence."""
+    key = max(("p50", "p95", "p99"), key=lambda k: abs(comparison.errors[k]))
+    error, cpu = comparison.errors[key], comparison.errors["cpu"]
+    spread = noise.get(comparison.id.split("__rep", 1)[0], {}).get(key, 0.0)
+    if spread >= abs(error):
+        return "the repetitions of this trace differ as much"
+    if comparison.saturated:
+        return "saturated: what was measured depends on small differences of CPU use"
+    if abs(cpu) >= 0.02 and (cpu < 0) == (error < 0):
+        less = "less" if cpu < 0 else "more"
+        return f"{abs(cpu):.0%} {less} CPU than was used, which queueing multiplies"
+    if key == "p99":
+        return "the tail hangs on few requests and on who was served first"
+    return "who is served first: CPU use is right, the order is not"
 
 
 def noise_floor(cases: Iterable[MeasuredCase]) -> dict[str, dict[str, float]]:

@@ -30,8 +30,8 @@ __all__ = ["Progress", "Recorded", "record"]
 class Progress(Protocol):
     """Told of every case as it begins."""
 
-    def __call__(self, done: int, total: int, case_id: str) -> None:
-        """`done` of `total` cases are over, and `case_id` is next ("" at the end)."""
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """`done` of `total` cases are over, and the one of that id is next ("" at the end)."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from simsched.reality.cases import MeasuredCase, read_cases
-from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor
+from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor, reason
 from simsched.reality.scenarios import Unknown, scenario_of
 
 __all__ = ["SCHEMA", "Validation", "predict", "replay"]
@@ -50,7 +50,10 @@ class Validation:
             "schema": SCHEMA,
             "folder": str(self.folder),
             "calibration": self.calibration,
-            "cases": [comparison.to_dict() for comparison in self.comparisons],
+            "cases": [
+                {**comparison.to_dict(), "reason": reason(comparison, self.noise)}
+                for comparison in self.comparisons
+            ],
             "demands": [
                 {
                     "what": demand.what,
