@@ -68,6 +68,17 @@ class VirtualThreadSpec(ReadingSpec):
     steal_s: Duration = Field(
         alias="steal", default=0.5e-6, description="Cost of stealing one task, CPU time."
     )
+    timer_s: Duration = Field(
+        alias="timer",
+        default=0.0,
+        description="Cost of each turn of the thread that keeps the timers, CPU time: when a "
+        "virtual thread goes to sleep (from JDK 25 on), and when one is due.",
+    )
+    idle_spin_s: Duration = Field(
+        alias="idle_spin",
+        default=0.0,
+        description="CPU time for which a carrier without work looks on before it parks.",
+    )
     request_s: Duration = Field(
         alias="request",
         default=0.0,

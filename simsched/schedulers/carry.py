@@ -2,7 +2,7 @@
 
 Pool threads do so, server processes that serve one request at a time, and the threads beside an
 event loop. A thread in a blocking call stays there until the call returns; only then does it notice
-that its client has given up.
+that its client has given up. What need not wait (I/O or a sleep of no length) keeps the core.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
                 heir = scheduler.release(task, op)
                 if heir is not None:
                     scheduler.granted(heir)
-            elif op.code != program.ACQUIRE:
+            elif op.code != program.ACQUIRE and task.demands[op.slot]:
                 scheduler.enter(task, BLOCKING if op.code == program.BLOCKING else IO)
                 thread.sleep()
                 until_s = clock.now + task.demands[op.slot]
@@ -70,7 +70,7 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
                     until_s += scheduler.host.timer_slack_s
                 yield clock.event_at(until_s, IO_DONE | task.index)
                 scheduler.enter(task, CPU)
-            elif not resources[op.arg].acquire(task):
+            elif op.code == program.ACQUIRE and not resources[op.arg].acquire(task):
                 scheduler.enter(task, resources[op.arg].phase)
                 thread.sleep()
                 task.wake = clock.event()

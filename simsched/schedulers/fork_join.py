@@ -25,8 +25,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simpy.events import Event
-
 from simsched.schedulers.fork_join_parts import Carrier, WorkQueue
 from simsched.schedulers.random_order import RandomOrder
 from simsched.sim.clock import DISPATCH, Call, Process
@@ -54,6 +52,7 @@ class ForkJoin:
         self.observers = machine.observers
         self.spec = spec
         self.mode = mode
+        self.spin_s = getattr(spec, "idle_spin_s", 0.0)
         self.parallelism = spec.resolved_parallelism(cores)
         self.max_pool_size = spec.resolved_max_pool_size(cores)
         self.min_runnable = spec.resolved_min_runnable(cores)
@@ -112,9 +111,16 @@ class ForkJoin:
     def _release_idle(self) -> None:
         carrier = self.idle.pop()
         self.active += 1
+        self._unpark(carrier)
+
+    def _unpark(self, carrier: Carrier) -> None:
+        """It hears of it at once as long as it still looks on, and needs a wake-up later."""
         token, carrier.token = carrier.token, None
         assert token is not None
-        carrier.thread.wake_with(token)
+        if carrier.spins:
+            carrier.thread.cut()
+        else:
+            carrier.thread.wake_with(token)
 
     def _create(self) -> None:
         self._created += 1
@@ -164,7 +170,7 @@ class ForkJoin:
                 yield clock.settle()
             source = self._scan()
             if source is None:
-                yield self._deactivate(carrier)
+                yield from self._deactivate(carrier)
                 if carrier.exits:
                     carrier.thread.sleep()
                     return
@@ -200,11 +206,10 @@ class ForkJoin:
                 return queues[i]
         return None
 
-    def _deactivate(self, carrier: Carrier) -> Event:
+    def _deactivate(self, carrier: Carrier) -> Process:
         now = self.clock.now
         self.active -= 1
         self.idle.append(carrier)
-        carrier.thread.sleep()
         carrier.owed_s = 0.0
         if carrier.busy:
             carrier.busy = False
@@ -214,7 +219,21 @@ class ForkJoin:
             self._quiet_since_s = now
             if self._timer is None:
                 self._set_timer(now + self.spec.keep_alive_s)
-        return token
+        if self.spin_s:
+            yield from self._spin(carrier)
+            if carrier.token is None:
+                return
+        carrier.thread.sleep()
+        yield token
+
+    def _spin(self, carrier: Carrier) -> Process:
+        thread = carrier.thread
+        carrier.spins, thread.unrun_s = True, 0.0
+        wait = thread.run(self.spin_s)
+        if wait is not None:
+            yield wait
+        carrier.spins = False
+        self.observers.overhead(self.clock.now, self.spin_s - thread.unrun_s)
 
     def _set_timer(self, due_s: float) -> None:
         self._timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends)
@@ -234,8 +253,6 @@ class ForkJoin:
         self.queues.remove(carrier.local)
         self.observers.threads(now, -1)
         carrier.exits = True
-        token, carrier.token = carrier.token, None
-        assert token is not None
-        carrier.thread.wake_with(token)
+        self._unpark(carrier)
         if self.idle:
             self._set_timer(now + TRIM_S)

@@ -58,7 +58,9 @@ class WorkQueue:
 class Carrier:
     """A worker of the pool: an OS thread with a queue."""
 
-    __slots__ = ("busy", "exits", "local", "name", "nested", "owed_s", "thread", "token")
+    __slots__ = (
+        "busy", "exits", "local", "name", "nested", "owed_s", "spins", "thread", "token",
+    )  # fmt: skip
 
     def __init__(self, machine: Machine, name: str) -> None:
         self.thread = machine.thread(name)
@@ -67,5 +69,6 @@ class Carrier:
         self.token: Event | None = None
         self.exits = False
         self.busy = False
+        self.spins = False  # idle, but not parked yet
         self.owed_s = 0.0
         self.nested = 0  # tasks it runs while others, below on its stack, wait

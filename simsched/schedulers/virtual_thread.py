@@ -9,6 +9,7 @@ mode (:mod:`simsched.schedulers.fork_join` holds the pool's rules).
 - A carrier takes a task, runs it until it parks, pins or ends, then drains its own queue first in,
   first out, then looks around. There is *no time slicing*: a computing virtual thread keeps its
   carrier, and the operating system's slices only stall it together with its carrier.
+- A wait of no length (data is there already, a sleep of 0) does not park.
 - What a blocking call does depends on its kind and on the JDK: it unmounts, or it pins (the
   carrier blocks with it), with or without a spare carrier in compensation
   (:mod:`simsched.schedulers.pinning`).
@@ -43,6 +44,7 @@ from simsched.schedulers.pinning import (
 )
 from simsched.schedulers.reader import Reader
 from simsched.schedulers.service_thread import ServiceThread
+from simsched.schedulers.timer_thread import TimerThread
 from simsched.schedulers.virtual_calls import NEW, STARTED, VirtualCalls
 from simsched.sim.clock import Call, Process
 from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
@@ -82,7 +84,7 @@ class VirtualThread(VirtualCalls):
         self.has_virtual_pollers = spec.jdk >= 22
         n_pollers = min(1 << (machine.cores.bit_length() - 1), MOST_POLLERS)
         self.pollers = [SubPoller() for _ in range(n_pollers)]
-        self.timer = ServiceThread(machine, "unparker", spec.switch_s, self._unpark_from_timer)
+        self.timer = TimerThread(machine, spec, self._unpark_from_timer)
         self.poller = ServiceThread(machine, "poller", spec.switch_s, self._io_ready)
         self.unblocker = ServiceThread(machine, "unblocker", spec.switch_s, self._unblock)
         self.reader = Reader(machine, spec, self._admit) if spec.ingress == "reader" else None
@@ -127,7 +129,7 @@ class VirtualThread(VirtualCalls):
     def _timer_fires(self, call: Call) -> None:
         task: Task = call.arg
         self.runs_again(task)
-        self.timer.notify(task)
+        self.timer.due(task)
 
     def _unpark_from_timer(self, task: Task) -> None:
         self.pool.push_external("timer", task)
@@ -236,9 +238,11 @@ class VirtualThread(VirtualCalls):
                 if effect == UNMOUNTS:
                     if task.cancelled:
                         break
-                    self._park(task, op)
-                    return
-                yield from self._pinned_call(carrier, task, op, effect == PINS_COMPENSATED)
+                    if task.demands[op.slot]:
+                        self._park(task, op)
+                        return
+                else:
+                    yield from self._pinned_call(carrier, task, op, effect == PINS_COMPENSATED)
             self.step_done(task)
         if carrier.owed_s or carrier.thread.core is None:
             yield from self._burst(carrier, task, 0.0)
@@ -246,8 +250,11 @@ class VirtualThread(VirtualCalls):
 
     def _park(self, task: Task, op: Op) -> None:
         self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
-        done = self._timer_fires if op.code == op_code.SLEEP else self._io_done
-        self.after(task.demands[op.slot], task, done)
+        if op.code == op_code.SLEEP:
+            self.after(task.demands[op.slot], task, self._timer_fires)
+            self.timer.pend()
+        else:
+            self.after(task.demands[op.slot], task, self._io_done)
 
     def _grant(self, heir: Task | None, carrier: Carrier) -> None:
         """Pass a permit on: the heir's carrier wakes, or the heir is unparked."""
