@@ -42,7 +42,7 @@ def write_case(folder: Path, case_id: str, *, slower: float = 1.0, load: float =
     name = case_id.split("__")[0]
     runtime, config = CONFIGS[name]
     rng = np.random.default_rng(1)
-    arrays = {
+    arrays: dict[str, Any] = {
         "arrival_us": np.cumsum(rng.exponential(2000.0, 300)),
         "cpu1_us": rng.exponential(300.0, 300),
         "io_us": np.full(300, 5000.0),
@@ -146,7 +146,7 @@ class TestMistakes:
     def test_a_case_without_its_arrays(self, tmp_path: Path) -> None:
         write_case(tmp_path, "go2__mixed__500ps")
         (tmp_path / "cases" / "go2__mixed__500ps.npz").unlink()
-        with pytest.raises(CannotRead, match="cannot read .*go2__mixed__500ps.npz"):
+        with pytest.raises(CannotRead, match=r"cannot read .*go2__mixed__500ps\.npz"):
             replay(tmp_path)
 
     def test_a_pattern_that_fits_nothing(self, tmp_path: Path) -> None:
