@@ -10,6 +10,10 @@ admission only (:mod:`simsched.schedulers.pool_policies`).
   threads that a burst needs wake one after the other. A busy thread that ends its task in the
   meantime takes the queue's head without asking: the woken one finds nothing and waits again. That
   is how ``java.util.concurrent.LinkedBlockingQueue`` behaves.
+- Signalled threads need the queue's ``takeLock``, and ``AbstractQueuedSynchronizer`` unparks only
+  the first of those that line up for it. While that one waits for a core, the lock is free for
+  threads that end a task, but the others in line sleep on. So in overload about one thread per
+  round of the run queue joins those at work, and tasks wait in the queue although threads idle.
 - A blocked thread keeps its place in the pool: I/O, sleeps, and waits for connections or locks all
   hold it. The operating system shares the cores among the threads that are runnable.
 - A pool does not know time-outs. A thread in a blocking call stays there until the call returns;
@@ -67,6 +71,8 @@ class ThreadPool(Scheduler):
         self.policy: Policy = POLICIES[spec.policy](spec, machine.cores)
         self.queue: deque[Task] = deque()
         self.idle: deque[PoolThread] = deque()
+        self.in_line: deque[PoolThread] = deque()  # signalled, asleep until the lock is passed on
+        self.unparked: PoolThread | None = None  # the first in line, awake but without the lock
         self.size = 0
         self.submitted = 0  # tasks queued or running
         self.submitter = PoolThread(machine, "submitter")
@@ -124,7 +130,7 @@ class ThreadPool(Scheduler):
         if self.detailed:
             self.observers.queued(self.clock.now, task, "pool")
         if self.idle and len(self.queue) == 1:
-            self._signal(self.idle.popleft())
+            self._line_up(self.idle.popleft())
 
     def hand_over(self, task: Task) -> None:
         """Give a task to the longest idle thread directly."""
@@ -139,7 +145,7 @@ class ThreadPool(Scheduler):
         if self.detailed:
             self.observers.dequeued(self.clock.now, task, "pool")
         if self.queue and self.idle:
-            self._signal(self.idle.popleft())
+            self._line_up(self.idle.popleft())
         return task
 
     def reject(self, task: Task) -> None:
@@ -194,6 +200,8 @@ class ThreadPool(Scheduler):
             task, mine.given = mine.given, None
             if task is None and self.queue:
                 task = self.take()
+            if mine is self.unparked:
+                self._pass_on()
             self._book_start(mine, task, 0.0)
 
     def _book_start(self, mine: PoolThread, task: Task | None, overhead_s: float) -> None:
@@ -213,6 +221,18 @@ class ThreadPool(Scheduler):
             due_s = mine.idle_since_s + self.policy.keep_alive_s
             mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
         return token
+
+    def _line_up(self, pool_thread: PoolThread) -> None:
+        """``Condition.signal``: the thread is to have the lock after those before it."""
+        self.in_line.append(pool_thread)
+        if self.unparked is None:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """The lock is released: the first in line is unparked."""
+        self.unparked = self.in_line.popleft() if self.in_line else None
+        if self.unparked is not None:
+            self._signal(self.unparked)
 
     def _signal(self, pool_thread: PoolThread) -> None:
         token, pool_thread.token = pool_thread.token, None
