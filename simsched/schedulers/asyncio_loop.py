@@ -112,5 +112,7 @@ def _reported(loop: EventLoop) -> None:
     """What the poll has reported goes from the kernel's list to the ready queue."""
     now = loop.clock.now
     for task in loop.epoll.readable:
+        if task.stage >= ACCEPT:
+            continue
         loop.observers.dequeued(now, task, "epoll")
         loop.observers.queued(now, task, "ready")

@@ -2,8 +2,9 @@
 
 The loops (:mod:`simsched.schedulers.asyncio_loop`, :mod:`simsched.schedulers.uv_loop`) decide which
 handle runs when; a coroutine's step is the same under each of them. It runs on the loop's thread
-until it awaits something that is not done. Awaiting what is done already (a free permit) does not
-give way; a blocking call does not either, and freezes the loop.
+until it awaits something that is not done. Awaiting what is done already (a free permit, an answer
+that is there, a wait of no length) does not give way; a blocking call does not either, and freezes
+the loop.
 
 The bookkeeping costs of handles without user code (readers, timers, the poll itself) are summed up
 and paid together with the next step, which is the first thing of theirs that anybody can see.
@@ -37,6 +38,7 @@ COMPUTE, AWAIT_IO = op_code.CPU, op_code.IO  # the most frequent steps, by names
 END = Op(code=-1)
 SEND = Op(code=-2)  # give an executor what is to be done in a thread
 SENDING = (SEND,)
+WAITS = frozenset({op_code.IO, op_code.SLEEP, op_code.BLOCKING})
 SUSPENDS = frozenset({op_code.IO, op_code.SLEEP, op_code.OFFLOAD, op_code.FORK})
 
 
@@ -130,6 +132,9 @@ class Coroutines(Scheduler):
             elif op is END or (task.cancelled and code in SUSPENDS):
                 self._finish(task)
                 return None
+            elif (code == AWAIT_IO or code in WAITS) and not task.demands[op.slot]:
+                if detailed:
+                    self.observers.step_started(clock.now, task)
             elif code == AWAIT_IO:
                 if detailed:
                     self.observers.step_started(clock.now, task)

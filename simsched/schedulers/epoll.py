@@ -36,7 +36,8 @@ class Epoll:
 
     ``pending`` is the heap of what will become readable: time, priority (so that the order of one
     instant is the clock's), number, and the task whose I/O it is, or None for the next request.
-    ``readable`` is what a poll would report, oldest first.
+    ``readable`` is what a poll would report, oldest first. With a ``pipe``, that is its handle once
+    for all requests that are ``unread``.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -49,6 +50,8 @@ class Epoll:
         self.accepts = False  # whether the next request is among what is pending
         self.pending: list[tuple[float, int, int, Task | None]] = []
         self.readable: deque[Task] = deque()
+        self.pipe: Task | None = None
+        self.unread: deque[Task] = deque()
         self._number = 0  # of waits so far
 
     def accept(self, arrival_s: float, index: int) -> bool:
@@ -66,7 +69,12 @@ class Epoll:
             self.catch_up(self.clock.now, ARRIVAL | task.index)
             if self.observers.detailed:
                 self.observers.queued(self.clock.now, task, "epoll")
-        self.readable.append(task)
+        if self.pipe is None:
+            self.readable.append(task)
+            return
+        self.unread.append(task)
+        if len(self.unread) == 1:
+            self.readable.append(self.pipe)
 
     def await_io(self, task: Task, seconds: float) -> None:
         """The task suspends until its descriptor is ready, in ``seconds``."""

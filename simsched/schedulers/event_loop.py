@@ -31,7 +31,7 @@ from simsched.schedulers.anyio_threads import AnyioThreads
 from simsched.schedulers.coroutines import CREATE
 from simsched.schedulers.epoll import IN_KERNEL, RESOLVE
 from simsched.schedulers.executor import DefaultExecutor, Errand, Executor
-from simsched.schedulers.loop_server import LoopServer
+from simsched.schedulers.loop_server import ACCEPT, LoopServer
 from simsched.schedulers.timers import CLOCK_RESOLUTION_S, Timers, UvTimers
 from simsched.schedulers.uv_threads import UvThreadPool
 from simsched.sim.clock import IO_DONE, Call, Moment, Process
@@ -67,11 +67,11 @@ class EventLoop(LoopServer):
             machine.gil = Gil(machine, spec.switch_interval_s)
             self.locks = True
         self.thread = machine.thread("loop")
-        resolution_s = spec.timer_resolution_s
+        times = machine.clock, spec.timer_resolution_s, machine.host.timer_slack_s
         if spec.loop == "asyncio":
-            self.timers = Timers(machine.clock, resolution_s)
+            self.timers = Timers(*times)
         else:
-            self.timers = UvTimers(machine.clock, resolution_s, node=spec.loop == "libuv")
+            self.timers = UvTimers(*times, node=spec.loop == "libuv")
         if spec.loop == "uvloop":
             self.unsent = []
         if apis or spec.processes > 1:  # who comes first at an instant is then for the clock to say
@@ -122,11 +122,20 @@ class EventLoop(LoopServer):
     # -- what happens outside the loop -------------------------------------------------------
 
     def expect(self, arrival_s: float, index: int) -> bool:
+        if self.fired:
+            self.coming_s = arrival_s
+            return True
+        if self.alarm is not None:
+            self.timers.start_at(self.alarm, arrival_s)  # type: ignore[arg-type]
+            return True
         return self.epoll.accept(arrival_s, index)
 
     def submit(self, task: Task) -> None:
-        """A request becomes readable on its connection."""
+        """A request becomes readable on its connection, or on the pipe of all of them."""
         task.stage = CREATE
+        if self.fired:
+            self.take(task)
+            return
         self.epoll.submit(task)
         if self.poll is not None:
             self.interrupt_poll()
@@ -231,6 +240,9 @@ class EventLoop(LoopServer):
         """Every timer that is due goes to the ready queue, in order of its time."""
         now = self.clock.now
         while (task := self.timers.expired()) is not None:
+            if task.stage >= ACCEPT:
+                self.ready.append(task)
+                continue
             task.stage = RESOLVE
             self.step_done(task)
             self.entered(now, task, RUN_QUEUE)

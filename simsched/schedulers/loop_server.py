@@ -5,11 +5,19 @@ connection; whoever comes late finds nothing, and has paid for it. Who is busy l
 poll. A connection that is accepted is read from in the iteration after, when its transport has been
 made; it costs what a task costs.
 
+Without connections, requests may get in on a pipe that one descriptor stands for
+(``loop.add_reader``; ``ingress = "reader"``): however many are there, the poll reports it once, and
+its callback reads all that there is when it runs, which is more than the poll has seen, and makes a
+task of each. Or the loop makes them itself (``ingress = "timer"``): a timer at the time of the next
+one (``loop.call_at``), whose callback makes the tasks of all that are due and sets the timer of the
+next one.
+
 uvicorn's ``limit_concurrency`` (uvicorn/protocols/http/*_impl.py) answers 503 and closes.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -22,8 +30,9 @@ if TYPE_CHECKING:
     from simsched.sim.machine import Machine
     from simsched.sim.network import Connection
 
-# Handles of the server itself: accept what waits; begin to read from a new connection.
-ACCEPT, OPEN = 20, 21
+# Handles of the server itself: accept what waits; begin to read from a new connection; read all
+# requests on the pipe; make the next request.
+ACCEPT, OPEN, READ, FIRE = 20, 21, 22, 23
 
 
 class ServerHandle:
@@ -47,6 +56,11 @@ class LoopServer(Coroutines):
         self.is_def = spec.endpoint == "def"
         self.opening: set[Connection] = set()  # accepted, and not read from yet
         self.waiting: deque[Connection] = deque()  # the accept queue
+        if spec.ingress == "reader":
+            self.epoll.pipe = ServerHandle(READ)  # type: ignore[assignment]
+        self.alarm = ServerHandle(FIRE) if spec.ingress == "timer" else None
+        self.fired = False  # the loop makes the requests that are sent now
+        self.coming_s = math.inf  # ... and this is when the one after them is due
         if self.network is not None:
             self.waiting = self.network.listener.queue
 
@@ -70,6 +84,12 @@ class LoopServer(Coroutines):
 
     def serve(self, handle: ServerHandle, most: int) -> None:
         """Run a handle of the server; at most so many connections are accepted."""
+        if handle.stage == READ:
+            self._read_all()
+            return
+        if handle.stage == FIRE:
+            self._make_all()
+            return
         connection = handle.connection
         if connection is not None:
             self.opening.remove(connection)
@@ -79,6 +99,34 @@ class LoopServer(Coroutines):
         while most > 0 and (connection := self.accept()) is not None:
             self.accepted(connection)
             most -= 1
+
+    def _read_all(self) -> None:
+        """What has come since the poll is read, too."""
+        self.owed_s += self.spec.read_s
+        epoll = self.epoll
+        epoll.catch_up(self.clock.now)
+        while epoll.unread:
+            task = epoll.unread.popleft()
+            if self.detailed:
+                self.observers.dequeued(self.clock.now, task, "epoll")
+            self.take(task)
+
+    def _make_all(self) -> None:
+        """Also those that have become due while the loop was busy."""
+        self.fired = True
+        self.coming_s = -math.inf
+        while self.coming_s <= self.clock.now:
+            self.coming_s = math.inf
+            self.clients.send_next()
+        self.fired = False
+        if self.coming_s < math.inf:
+            self.timers.start_at(self.alarm, self.coming_s)  # type: ignore[arg-type]
+
+    def take(self, task: Task) -> None:
+        """``loop.create_task`` for a request that the loop has read or made."""
+        self.owed_s += self.spec.submit_s
+        if self.callback(task):
+            self.append(task)
 
     # -- handles -----------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ libuv counts whole milliseconds. ``uv__update_time`` cuts off what is beyond, a 
 a time plus a whole number of milliseconds, and the poll waits for the difference: a timer may fire
 up to 1 ms late, or early if the delay was rounded down. uvloop rounds a delay to the nearest
 millisecond and Node cuts it to one that is at least 1 (``lib/internal/timers.js``).
+
+A poll that a timer ends is late by the kernel's timer slack as well (``epoll_wait`` sets a timer of
+the kernel with it, fs/eventpoll.c, ``ep_poll``); one that I/O ends is not.
 """
 
 from __future__ import annotations
@@ -35,16 +38,21 @@ class TimerHandle:
 class Timers:
     """The timers of asyncio (``loop.call_later``)."""
 
-    def __init__(self, clock: Clock, resolution_s: float) -> None:
+    def __init__(self, clock: Clock, resolution_s: float, slack_s: float) -> None:
         self.clock = clock
         self.resolution_s = resolution_s
+        self.slack_s = slack_s
         self.heap: list[tuple[float, int, TimerHandle]] = []
         self.sleeping: dict[Task, TimerHandle] = {}
         self._sequence = 0
 
     def start(self, task: Task, delay_s: float) -> None:
         """The task sleeps for so long."""
-        handle = TimerHandle(self.when_s(delay_s), task)
+        self.start_at(task, self.when_s(delay_s))
+
+    def start_at(self, task: Task, when_s: float) -> None:
+        """The task sleeps until then."""
+        handle = TimerHandle(when_s, task)
         self.sleeping[task] = handle
         self._sequence += 1
         heappush(self.heap, (handle.when_s, self._sequence, handle))
@@ -72,7 +80,10 @@ class Timers:
         heap = self.heap
         while heap and heap[0][2].task is None:
             heappop(heap)
-        return self.wait_until_s(heap[0][0]) if heap else math.inf
+        if not heap:
+            return math.inf
+        until_s = self.wait_until_s(heap[0][0])
+        return until_s + self.slack_s if until_s > self.clock.now else until_s
 
     # -- the clock of the loop ---------------------------------------------------------------
 
@@ -95,8 +106,8 @@ class Timers:
 class UvTimers(Timers):
     """The timers of libuv, as uvloop or Node start them."""
 
-    def __init__(self, clock: Clock, resolution_s: float, *, node: bool) -> None:
-        super().__init__(clock, resolution_s)
+    def __init__(self, clock: Clock, resolution_s: float, slack_s: float, *, node: bool) -> None:
+        super().__init__(clock, resolution_s, slack_s)
         self.node = node
 
     def _loop_time_s(self) -> float:

@@ -144,6 +144,9 @@ def _timed_out(loop: EventLoop) -> list[Task]:
 def _called_back(loop: EventLoop, task: Task, queue: str) -> bool:
     """Run the callback of a descriptor or a timer; False if no step follows."""
     loop.owed_s += loop.spec.handle_s
+    if task.stage >= ACCEPT:  # the callback of a descriptor of the server
+        loop.serve(task, 1)  # type: ignore[arg-type]
+        return False
     if loop.detailed and queue:
         loop.observers.dequeued(loop.clock.now, task, queue)
     if not loop.callback(task):
