@@ -20,6 +20,11 @@ admission only (:mod:`simsched.schedulers.pool_policies`).
   only then is a cancelled request dropped. One that is still queued is dropped when a thread
   takes it.
 
+Threads of a *puller* have no queue and no submitter: each takes the next arrival of a list, sleeps
+until it is due, and runs it. They take arrivals in order, so that the next one is always of the
+thread that has slept longest, which its timer wakes (late by the kernel's slack). A thread that
+comes late, because all were busy, runs it at once.
+
 The threads of a Python process share an interpreter lock (:mod:`simsched.sim.gil`).
 """
 
@@ -34,7 +39,7 @@ from simsched.schedulers.base import Scheduler
 from simsched.schedulers.carry import book_start, carry, end_carried
 from simsched.schedulers.pool_policies import POLICIES, Policy
 from simsched.schedulers.reader import Reader
-from simsched.sim.clock import DISPATCH, Call, Process
+from simsched.sim.clock import DISPATCH, IO_DONE, Call, Process
 from simsched.sim.gil import Gil
 from simsched.sim.task import BLOCKING, CPU, GIL, IO, LOCK, OVERHEAD, RESOURCE, RUN_QUEUE, Task
 from simsched.workload import program
@@ -79,6 +84,7 @@ class ThreadPool(Scheduler):
         self.submitter_runs = False
         self.backlog: deque[Task] = deque()  # arrivals while the submitter runs a task itself
         self._created = 0
+        self.pulls = spec.ingress == "puller"
         self.reader = Reader(machine, spec, self._admit) if spec.ingress == "reader" else None
 
     @property
@@ -94,7 +100,11 @@ class ThreadPool(Scheduler):
     def start(self) -> None:
         if self.reader is not None:
             self.reader.start()
-        for _ in range(self.policy.prestarted):
+        n_threads = self.policy.prestarted
+        if self.pulls:
+            assert self.policy.limit is not None
+            n_threads = self.policy.limit
+        for _ in range(n_threads):
             self.add_thread(None, started=True)
 
     # -- admission ---------------------------------------------------------------------------
@@ -102,8 +112,26 @@ class ThreadPool(Scheduler):
     def submit(self, task: Task) -> None:
         if self.reader is not None:
             self.reader.arrive(task)
+        elif self.pulls:
+            self._is_due(task)
         else:
             self._admit(task)
+
+    def _is_due(self, task: Task) -> None:
+        """The time of an arrival has come, for the thread that sleeps until then, if one does."""
+        self.submitted += 1
+        if not self.idle:
+            self.queue.append(task)
+            if self.detailed:
+                self.observers.queued(self.clock.now, task, "pool")
+            return
+        puller = self.idle.popleft()
+        puller.given = task
+        late_s = self.clock.now + self.host.timer_slack_s
+        self.clock.call_at(late_s, IO_DONE | task.index, self._timer_ends, puller)
+
+    def _timer_ends(self, call: Call) -> None:
+        self._signal(call.arg)
 
     def _admit(self, task: Task) -> None:
         if self.submitter_runs:
@@ -217,7 +245,7 @@ class ThreadPool(Scheduler):
         mine.token = token = self.clock.event()
         mine.idle_since_s = self.clock.now
         self.idle.append(mine)
-        if mine.timer is None and self.policy.may_exit(self):
+        if mine.timer is None and not self.pulls and self.policy.may_exit(self):
             due_s = mine.idle_since_s + self.policy.keep_alive_s
             mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
         return token
