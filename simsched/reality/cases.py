@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +54,13 @@ class MeasuredCase:
         return float(self.record["rho_nominal"])
 
     @property
+    def peak_bytes(self) -> float | None:
+        """Resident memory of the process at its highest; None where it was not measured."""
+        rss = self.record.get("rss_kb")
+        peak = rss.get("hwm") if isinstance(rss, dict) else None
+        return 1024.0 * peak if isinstance(peak, int | float) else None
+
+    @property
     def requests_file(self) -> Path:
         """The arrays by request."""
         return self.folder / "cases" / f"{self.id}.npz"
@@ -60,7 +69,8 @@ class MeasuredCase:
         """The arrays by request, in microseconds. ``latency_us`` is NaN where unfinished.
 
         Raises:
-            CannotRead: the file is not there, or lacks a column.
+            CannotRead: the file is not there, is damaged, or lacks a column; or its columns do
+                not fit together; or no request ended.
         """
         path = self.requests_file
         try:
@@ -69,9 +79,10 @@ class MeasuredCase:
                 if missing:
                     raise CannotRead(f"{path} has no array {missing[0]!r}")
                 arrays = {name: np.asarray(data[name], dtype=float) for name in data.files}
-        except (OSError, ValueError) as error:
-            raise CannotRead(f"cannot read {path}: {error}") from None
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+            raise CannotRead(f"cannot read {path}: {_cause(error)}") from None
         arrays["latency_us"][arrays["latency_us"] < 0] = np.nan
+        _judge(path, arrays)
         return arrays
 
 
@@ -92,18 +103,63 @@ def read_cases(folder: Path, only: Sequence[str] = ()) -> list[MeasuredCase]:
         raise CannotRead(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise CannotRead(f"{path} is not JSON: {error}") from None
-    if not isinstance(records, list):
-        raise CannotRead(f"{path} is not a list of records")
-    cases = []
-    for i, record in enumerate(records):
-        for key in ("id", "kind", "runtime", "cores", "rho_nominal", "config", "cpu_s"):
-            if not isinstance(record, dict) or key not in record:
-                raise CannotRead(f"{path}: record {i} has no {key!r}")
-        cases.append(MeasuredCase(str(record["id"]), folder, record))
+    cases = [MeasuredCase(record["id"], folder, record) for record in _records(records, path)]
     for pattern in only:
         if not any(_fits(case.id, pattern) for case in cases):
             raise CannotRead(f'{path}: no case fits "{pattern}"')
     return [case for case in cases if not only or any(_fits(case.id, p) for p in only)]
+
+
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "kind": str,
+    "runtime": str,
+    "cores": int,
+    "rho_nominal": (int, float),
+    "config": dict,
+    "cpu_s": (int, float),
+}
+
+
+def _records(records: Any, path: Path) -> list[dict[str, Any]]:
+    """The records of an index, each with all that is needed of it."""
+    if not isinstance(records, list) or not records:
+        raise CannotRead(f"{path} is not a list of records")
+    seen: set[str] = set()
+    for i, record in enumerate(records):
+        for key, kind in KEYS.items():
+            if not isinstance(record, dict) or key not in record:
+                raise CannotRead(f"{path}: record {i} has no {key!r}")
+            if not isinstance(record[key], kind) or isinstance(record[key], bool):
+                raise CannotRead(f"{path}: record {i}: {key!r} cannot be {record[key]!r}")
+        if Path(record["id"]).name != record["id"]:
+            raise CannotRead(f"{path}: record {i}: 'id' is no name of a file: {record['id']!r}")
+        if record["id"] in seen:
+            raise CannotRead(f"{path}: two records have the id {record['id']!r}")
+        seen.add(record["id"])
+    return records
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _judge(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
+    """Raise CannotRead if the arrays are not those of one run."""
+    requests = arrays["arrival_us"].shape
+    for name, array in arrays.items():
+        if array.shape != requests or array.ndim != 1:
+            raise CannotRead(
+                f"{path}: {name} has shape {array.shape}, and arrival_us has {requests}: "
+                "each array has one number per request"
+            )
+    for name in ("arrival_us", *DEMANDS):
+        if not np.all(np.isfinite(arrays[name]) & (arrays[name] >= 0)):
+            raise CannotRead(f"{path}: {name} holds what is no time")
+    if np.any(np.diff(arrays["arrival_us"]) < 0):
+        raise CannotRead(f"{path}: arrival_us is not in order of time")
+    if not np.any(np.isfinite(arrays["latency_us"])):
+        raise CannotRead(f"{path}: no request ended")
 
 
 def _fits(case_id: str, pattern: str) -> bool:

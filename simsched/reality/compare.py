@@ -5,7 +5,7 @@ Errors are relative: (predicted - measured) / measured. Latency counts from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -14,13 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from simsched.reality.cases import MeasuredCase
+from simsched.reality.phases import measured_phases
 
-__all__ = ["Comparison", "Demand", "compare", "demands", "noise_floor", "reason"]
+__all__ = ["MEDIANS", "Comparison", "Demand", "compare", "demands", "noise_floor", "reason"]
 
 LEVELS = (50, 95, 99)
 RUNGS = (0.01, 0.02, 0.05, *(k / 20 for k in range(2, 19)), 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 MOST_LOAD = 0.9  # up to here a case is one of steady load
 OVERLOAD = 1.0
+MEDIANS = {
+    "inproc": {"p50": 0.02, "p95": 0.03, "p99": 0.05, "throughput": 0.01, "cpu": 0.03},
+    "overload": {"throughput": 0.03, "p50": 0.15},
+    "http": {"p50": 0.05, "p95": 0.08, "p99": 0.12},
+}
+"""Most that the median size of an error may be, by sort of case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,16 @@ class Comparison:
         measured: Those quantities as measured: seconds, requests per second, seconds of CPU.
         predicted: The same as predicted.
         within_5_percent: Share of single requests predicted within 5 % of their latency.
+        family: The runtime without its size: "go", "http_gsync".
+        within_1_ms: ... within 1 ms of it.
+        median_off_s: Median distance of a request's predicted latency from its measured one.
         ladder: Levels between 0 and 1, and the measured and predicted quantiles there, seconds.
         saturated: It completed less than it was offered, in reality.
+        unfinished: Requests that did not end, "measured" and "predicted".
+        memory: Resident bytes at their highest, "measured" and "predicted", and the relative
+            "error"; empty where they were not measured.
+        phases: Mean seconds of each phase of a request, "measured" and "predicted"; empty unless
+            asked for.
     """
 
     id: str
@@ -47,7 +62,18 @@ class Comparison:
     within_5_percent: float
     ladder: dict[str, list[float]]
     saturated: bool
+    family: str = ""
+    within_1_ms: float = 0.0
+    median_off_s: float = 0.0
+    unfinished: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, dict[str, float]] = field(default_factory=dict)
     took_s: float = field(default=0.0, compare=False)
+
+    @property
+    def repeated(self) -> str:
+        """The id without the number of the repetition."""
+        return self.id.split("__rep", 1)[0]
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the result document. How long it took is nobody's result."""
@@ -57,7 +83,12 @@ class Comparison:
 
 
 def compare(
-    case: MeasuredCase, finish_s: npt.NDArray[np.float64], cpu_s: float, took_s: float = 0.0
+    case: MeasuredCase,
+    finish_s: npt.NDArray[np.float64],
+    cpu_s: float,
+    took_s: float = 0.0,
+    memory_bytes: float | None = None,
+    phases: dict[str, float] | None = None,
 ) -> Comparison:
     """Hold a prediction against a case.
 
@@ -66,31 +97,68 @@ def compare(
         finish_s: when each request was predicted to end; NaN: not at all.
         cpu_s: predicted CPU use of the process, overheads included.
         took_s: how long the prediction took.
+        memory_bytes: predicted memory at its highest; None: not to be compared.
+        phases: predicted mean seconds of each phase; None: not to be compared.
+
+    Raises:
+        CannotRead: the case's arrays cannot be read.
     """
     arrays = case.arrays()
     arrival, latency = arrays["arrival_us"] / 1e6, arrays["latency_us"] / 1e6
     predicted = finish_s - arrival
     measured_of = _figures(arrival, latency, float(case.record["cpu_s"]))
     predicted_of = _figures(arrival, predicted, cpu_s)
-    near = np.abs(predicted - latency) <= 0.05 * latency
+    off = np.abs(predicted - latency)
     return Comparison(
         id=case.id,
         runtime=case.runtime,
         kind=str(case.record["kind"]),
         load=case.load,
         requests=len(arrival),
-        errors={key: predicted_of[key] / measured_of[key] - 1.0 for key in measured_of},
+        errors={key: _relative(predicted_of[key], measured_of[key]) for key in measured_of},
         measured=measured_of,
         predicted=predicted_of,
-        within_5_percent=float(np.mean(near)),
+        within_5_percent=float(np.mean(off <= 0.05 * latency)),
         ladder={
             "level": list(RUNGS),
             "measured_s": [float(q) for q in np.nanquantile(latency, RUNGS)],
             "predicted_s": [float(q) for q in np.nanquantile(predicted, RUNGS)],
         },
         saturated=_saturated(arrival, latency),
+        family=str(case.record["runtime"]).rstrip("0123456789"),
+        within_1_ms=float(np.mean(off <= 1e-3)),
+        median_off_s=float(np.nanmedian(off)),
+        unfinished={
+            "measured": int(np.isnan(latency).sum()),
+            "predicted": int(np.isnan(predicted).sum()),
+        },
+        memory=_memory(case.peak_bytes, memory_bytes),
+        phases=_phases(measured_phases(arrays), phases),
         took_s=took_s,
     )
+
+
+def _relative(predicted: float, measured: float) -> float:
+    """The relative error; where nothing was measured it is 0 or 1, and never infinite."""
+    return predicted / measured - 1.0 if measured > 0.0 else float(predicted > 0.0)
+
+
+def _memory(measured: float | None, predicted: float | None) -> dict[str, float]:
+    if not measured or predicted is None:
+        return {}
+    return {
+        "measured": measured,
+        "predicted": predicted,
+        "error": _relative(predicted, measured),
+    }
+
+
+def _phases(
+    measured: dict[str, float] | None, predicted: dict[str, float] | None
+) -> dict[str, dict[str, float]]:
+    if measured is None or predicted is None:
+        return {}
+    return {"measured": measured, "predicted": predicted}
 
 
 def _figures(
@@ -113,7 +181,7 @@ def reason(comparison: Comparison, noise: dict[str, dict[str, float]]) -> str:
     """What the worst error of a case most likely comes from, in a sentence."""
     key = max(("p50", "p95", "p99"), key=lambda k: abs(comparison.errors[k]))
     error, cpu = comparison.errors[key], comparison.errors["cpu"]
-    spread = noise.get(comparison.id.split("__rep", 1)[0], {}).get(key, 0.0)
+    spread = _spread(comparison, key, noise)
     if spread >= abs(error):
         return "the repetitions of this trace differ as much"
     if comparison.saturated:
@@ -127,20 +195,25 @@ def reason(comparison: Comparison, noise: dict[str, dict[str, float]]) -> str:
 
 
 def noise_floor(cases: Iterable[MeasuredCase]) -> dict[str, dict[str, float]]:
-    """Of traces that were measured repeatedly: half the range of each quantile over its median."""
-    runs: dict[str, list[list[float]]] = {}
+    """Of traces that were measured repeatedly: half the range of each quantity over its median.
+
+    ``runs`` says how often it was measured.
+    """
+    runs: dict[str, list[dict[str, float]]] = {}
     for case in cases:
-        latency = case.arrays()["latency_us"]
-        row = [float(np.nanpercentile(latency, level)) for level in LEVELS]
+        arrays = case.arrays()
+        row = _figures(
+            arrays["arrival_us"] / 1e6, arrays["latency_us"] / 1e6, float(case.record["cpu_s"])
+        )
         runs.setdefault(case.repeated, []).append(row)
     floor = {}
     for name, rows in runs.items():
         if len(rows) < 2:
             continue
-        columns = list(zip(*rows, strict=True))
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
         floor[name] = {
-            f"p{level}": 0.5 * (max(column) - min(column)) / median(column)
-            for level, column in zip(LEVELS, columns, strict=True)
+            key: 0.5 * (max(column) - min(column)) / middle if (middle := median(column)) else 0.0
+            for key, column in columns.items()
         } | {"runs": float(len(rows))}
     return floor
 
@@ -160,24 +233,39 @@ class Demand:
         return self.cases == 0 or self.found <= self.limit
 
 
-def demands(comparisons: Sequence[Comparison]) -> list[Demand]:
-    """How the predictions stand against what is demanded of them."""
+def demands(
+    comparisons: Sequence[Comparison], noise: Mapping[str, Mapping[str, float]] | None = None
+) -> list[Demand]:
+    """How the predictions stand against what is demanded of them.
+
+    Args:
+        comparisons: all cases.
+        noise: spread of repetitions, as of `noise_floor`. A case is not held to more than that by
+            the demand on the worst case.
+    """
     steady = [c for c in comparisons if c.kind == "inproc" and c.load <= MOST_LOAD]
     over = [c for c in comparisons if c.kind == "inproc" and c.load > OVERLOAD]
     http = [c for c in comparisons if c.kind == "http"]
     found = []
-    medians = {"p50": 0.02, "p95": 0.03, "p99": 0.05, "throughput": 0.01, "cpu": 0.03}
-    for key, limit in medians.items():
+    for key, limit in MEDIANS["inproc"].items():
         found.append(_demand(f"in process, median error of {key}", steady, key, limit, median))
     for key, limit in {"p50": 0.05, "p95": 0.08, "p99": 0.12}.items():
         found.append(_demand(f"in process, nine in ten, {key}", steady, key, limit, _ninth))
     for key in ("p50", "p95", "p99"):
-        found.append(_demand(f"in process, worst {key}", steady, key, 0.25, max))
-    found.append(_demand("overload, median error of throughput", over, "throughput", 0.03, median))
-    found.append(_demand("overload, median error of p50", over, "p50", 0.15, median))
-    for key, limit in {"p50": 0.05, "p95": 0.08, "p99": 0.12}.items():
+        clear = [c for c in steady if abs(c.errors[key]) > _spread(c, key, noise)]
+        found.append(_demand(f"in process, worst {key}", clear, key, 0.25, max))
+    for key, limit in MEDIANS["overload"].items():
+        found.append(_demand(f"overload, median error of {key}", over, key, limit, median))
+    for key, limit in MEDIANS["http"].items():
         found.append(_demand(f"HTTP servers, median error of {key}", http, key, limit, median))
     return found
+
+
+def _spread(
+    comparison: Comparison, key: str, noise: Mapping[str, Mapping[str, float]] | None
+) -> float:
+    """Half the range that repetitions of its trace span; 0 where it was measured once."""
+    return (noise or {}).get(comparison.repeated, {}).get(key, 0.0)
 
 
 def _ninth(values: Sequence[float]) -> float:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simsched.reality.cases import MeasuredCase, read_cases
+from simsched.reality.by_runtime import RuntimeRow, by_runtime
+from simsched.reality.cases import CannotRead, MeasuredCase, read_cases
 from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor, reason
+from simsched.reality.phases import StepTimes, predicted_phases
 from simsched.reality.scenarios import Unknown, scenario_of
+from simsched.scenario import Scenario, ScenarioError
+from simsched.sim.engine import simulate
+from simsched.study.errors import SimulationError, describe
+from simsched.study.executors import worker_pool
+from simsched.workload import draw
 
-__all__ = ["SCHEMA", "Validation", "predict", "replay"]
+if TYPE_CHECKING:
+    from simsched.calibration import Calibration
+
+__all__ = ["SCHEMA", "Validation", "predict", "replay", "validate"]
 
 SCHEMA = "simsched.validation/1"
 
@@ -28,9 +37,11 @@ class Validation:
     Attributes:
         folder: The measurements.
         calibration: Name or file of the constants; None: those of the presets.
+        calibration_sha256: Hash of the text of the calibration; None without one.
         comparisons: Case by case, in the order of the index.
         skipped: Cases without a model, with reasons.
         noise: Of traces measured repeatedly, the spread of the measurements themselves.
+        interrupted: Whether it was stopped, so that some cases are missing.
     """
 
     folder: Path
@@ -38,11 +49,18 @@ class Validation:
     comparisons: list[Comparison]
     skipped: list[str]
     noise: dict[str, dict[str, float]]
+    calibration_sha256: str | None = None
+    interrupted: bool = False
 
     @property
     def demands(self) -> list[Demand]:
         """What is demanded of the predictions, and what they do."""
-        return demands(self.comparisons)
+        return demands(self.comparisons, self.noise)
+
+    @property
+    def runtimes(self) -> list[RuntimeRow]:
+        """The same by runtime: medians, worst cases, and what is missed."""
+        return by_runtime(self.comparisons)
 
     def to_dict(self) -> dict[str, Any]:
         """The result document."""
@@ -50,6 +68,8 @@ class Validation:
             "schema": SCHEMA,
             "folder": str(self.folder),
             "calibration": self.calibration,
+            "calibration_sha256": self.calibration_sha256,
+            "interrupted": self.interrupted,
             "cases": [
                 {**comparison.to_dict(), "reason": reason(comparison, self.noise)}
                 for comparison in self.comparisons
@@ -64,44 +84,87 @@ class Validation:
                 }
                 for demand in self.demands
             ],
+            "runtimes": [{**asdict(row), "missed": list(row.missed)} for row in self.runtimes],
             "noise": self.noise,
             "skipped": self.skipped,
         }
 
 
-def predict(case: MeasuredCase, calibration: str | None = None) -> Comparison:
+def predict(case: MeasuredCase, calibration: str | None = None, phases: bool = False) -> Comparison:
     """Simulate a case's own trace and compare, request by request and by percentile.
+
+    Args:
+        case: what was measured.
+        calibration: name or file of the machine's constants; None: those of the presets.
+        phases: whether to compare where the time went, too (slower).
 
     Raises:
         Unknown: there is no model of its runtime.
-        CannotRead: its arrays cannot be read.
-        ScenarioError: the calibration cannot be used.
+        CannotRead: its arrays cannot be read, or its record makes no valid scenario.
+        SimulationError: the simulation failed.
     """
-    from simsched.scenario import Scenario
-    from simsched.sim.engine import simulate
-    from simsched.workload import draw
-
     began = time.perf_counter()
-    scenario = Scenario.from_dict(scenario_of(case, calibration), base_dir=Path.cwd())
-    run = simulate(scenario, scenario.schedulers[0], draw(scenario, 0))
-    finish_s = np.asarray(run.finish_s, dtype=float)
-    cpu_s = float(run.totals["busy_core_s"])
-    return compare(case, finish_s, cpu_s, time.perf_counter() - began)
-
-
-def _predict(task: tuple[MeasuredCase, str | None]) -> Comparison | str:
     try:
-        return predict(*task)
+        data = scenario_of(case, calibration)
+        scenario = Scenario.from_dict(data, base_dir=Path.cwd())
+        trace = draw(scenario, 0)
+    except KeyError as error:
+        raise CannotRead(f"{case.id}: its config has no {error}") from None
+    except ScenarioError as error:
+        raise CannotRead(f"{case.id} makes no valid scenario: {error}") from None
+    steps = StepTimes(len(trace)) if phases else None
+    try:
+        run = simulate(scenario, scenario.schedulers[0], trace, 0, () if steps is None else [steps])
+    except Exception as error:
+        raise SimulationError(case.id, 0, describe(error)) from error
+    finish_s = np.asarray(run.finish_s, dtype=float)
+    if not np.any(np.isfinite(finish_s)):
+        raise Unknown(f"{case.id}: no request is predicted to end")
+    return compare(
+        case,
+        finish_s,
+        float(run.totals["busy_core_s"]),
+        time.perf_counter() - began,
+        run.peak.get("memory_bytes"),
+        None if steps is None else predicted_phases(run.arrival_s, finish_s, steps),
+    )
+
+
+Job = tuple[MeasuredCase, str | None, bool]
+Outcome = Comparison | str
+"""A comparison, or why there is none."""
+
+
+def _predict(job: Job) -> Outcome:
+    try:
+        return predict(*job)
     except Unknown as error:
         return str(error)
 
 
+def _outcomes(tasks: Sequence[Job], jobs: int) -> Iterator[Outcome]:
+    """What comes of each, in order; what a worker takes with it when it dies is done here."""
+    if jobs <= 1 or len(tasks) <= 1:
+        yield from map(_predict, tasks)
+        return
+    with worker_pool(min(jobs, len(tasks))) as pool:
+        # The largest first would end sooner, but the order of the index is that of the progress.
+        futures = [pool.submit(_predict, task) for task in tasks]
+        for task, future in zip(tasks, futures, strict=True):
+            try:
+                outcome = future.result()
+            except BrokenExecutor:
+                outcome = _predict(task)
+            yield outcome
+
+
 def replay(
-    folder: Path,
+    folder: str | Path,
     only: Sequence[str] = (),
     calibration: str | None = None,
     jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
+    phases: bool = False,
 ) -> Validation:
     """Predict the cases of a folder of measurements.
 
@@ -111,28 +174,53 @@ def replay(
         calibration: name or file of the machine's constants.
         jobs: worker processes; they change no number.
         progress: told of each case that is done: how many, of how many, and its id.
+        phases: whether to compare where the time went, too (slower).
 
     Raises:
         CannotRead: the folder or a case cannot be read, or a pattern fits nothing.
+        ScenarioError: there is no such calibration, or it is not valid.
+        SimulationError: a simulation failed.
     """
+    folder = Path(folder)
+    everything = read_cases(folder)
     cases = read_cases(folder, only)
-    tasks = [(case, calibration) for case in cases]
+    constants = _constants(calibration)
     comparisons: list[Comparison] = []
     skipped: list[str] = []
+    interrupted = False
+    try:
+        outcomes = _outcomes([(case, calibration, phases) for case in cases], jobs)
+        for k, outcome in enumerate(outcomes):
+            if isinstance(outcome, str):
+                skipped.append(outcome)
+            else:
+                comparisons.append(outcome)
+            if progress is not None:
+                progress(k + 1, len(cases), cases[k].id)
+    except KeyboardInterrupt:
+        if not comparisons:
+            raise
+        interrupted = True
+    repeated = {c.repeated for c in comparisons}
+    return Validation(
+        folder,
+        calibration,
+        comparisons,
+        skipped,
+        noise_floor(case for case in everything if case.repeated in repeated),
+        None if constants is None else constants.sha256,
+        interrupted,
+    )
 
-    def take(outcome: Comparison | str, k: int) -> None:
-        if isinstance(outcome, str):
-            skipped.append(outcome)
-        else:
-            comparisons.append(outcome)
-        if progress is not None:
-            progress(k + 1, len(cases), cases[k].id)
 
-    if jobs > 1 and len(cases) > 1:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for k, outcome in enumerate(pool.map(_predict, tasks)):
-                take(outcome, k)
-    else:
-        for k, task in enumerate(tasks):
-            take(_predict(task), k)
-    return Validation(folder, calibration, comparisons, skipped, noise_floor(cases))
+validate = replay
+"""The same door under the name of the command, for ``from simsched import validate``."""
+
+
+def _constants(calibration: str | None) -> Calibration | None:
+    """The calibration, before anything is simulated with it."""
+    if calibration is None:
+        return None
+    from simsched.calibration import find_calibration
+
+    return find_calibration(calibration, asked_by="--calibration")

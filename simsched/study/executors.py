@@ -100,12 +100,20 @@ def run_in_processes(units: Sequence[Unit], jobs: int, sink: Sink) -> None:
         jobs: number of processes.
         sink: called with each unit and its record, as they come.
     """
-    pool = ProcessPoolExecutor(
-        max_workers=min(jobs, len(units)), mp_context=_context(), initializer=_start_worker
-    )
+    with worker_pool(min(jobs, len(units))) as pool:
+        _drive(pool, units, sink, {})
+
+
+@contextmanager
+def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes that leave Ctrl-C to this one and do not outlive it.
+
+    Where the block raises, they are stopped at once.
+    """
+    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=_context(), initializer=_start_worker)
     try:
         with _single_threaded_children():
-            _drive(pool, units, sink, {})
+            yield pool
     except BaseException:
         # Nobody wants what they are busy with. What has not started ends with them: cancelling it,
         # too, would upset the pool's own bookkeeping. Nor is the pool waited for: it may be in the
