@@ -132,16 +132,12 @@ class Coroutines(Scheduler):
             elif op is END or (task.cancelled and code in SUSPENDS):
                 self._finish(task)
                 return None
-            elif (code == AWAIT_IO or code in WAITS) and not task.demands[op.slot]:
+            elif code in WAITS:
                 if detailed:
                     self.observers.step_started(clock.now, task)
-            elif code == AWAIT_IO:
-                if detailed:
-                    self.observers.step_started(clock.now, task)
-                self.epoll.await_io(task, task.demands[op.slot])
-                return None
-            elif code == op_code.BLOCKING:
-                return self._freeze(task, op)
+                seconds = task.demands[op.slot]
+                if seconds:  # what need not wait goes on
+                    return self._wait(task, code, seconds)
             elif code == op_code.OFFLOAD:
                 self._call_executor(task, op)
                 ops, pc, n_ops = SENDING, 0, 1
@@ -180,10 +176,18 @@ class Coroutines(Scheduler):
                 branch.stage = STEP
                 self.owed_s += self.spec.task_create_s
                 self.append(branch)
-        else:
-            self.enter(task, IO)
-            self.timers.start(task, task.demands[op.slot])
         return False
+
+    def _wait(self, task: Task, code: int, seconds: float) -> Event | None:
+        """The coroutine suspends; or, in a blocking call, the loop freezes until the event."""
+        if code == AWAIT_IO:
+            self.epoll.await_io(task, seconds)
+            return None
+        if code == op_code.BLOCKING:
+            return self._freeze(task, seconds)
+        self.enter(task, IO)
+        self.timers.start(task, seconds)
+        return None
 
     def _waited(self, task: Task) -> None:
         """The burst or blocking call that the step waited for has ended."""
@@ -195,15 +199,12 @@ class Coroutines(Scheduler):
             self.step_done(task)
         task.stage = STEP
 
-    def _freeze(self, task: Task, op: Op) -> Event:
+    def _freeze(self, task: Task, seconds: float) -> Event:
         """A blocking call: the loop's thread sleeps, and with it everything on the loop."""
-        if self.detailed:
-            self.observers.step_started(self.clock.now, task)
         task.stage = FROZEN
         self.observers.entered(self.clock.now, task, BLOCKING)
         self.thread.sleep()
-        until_s = self.clock.now + task.demands[op.slot]
-        return self.clock.event_at(until_s, IO_DONE | task.index)
+        return self.clock.event_at(self.clock.now + seconds, IO_DONE | task.index)
 
     # -- calls of an executor ----------------------------------------------------------------
 
