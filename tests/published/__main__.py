@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import fork_join, gil_tables, kernel, loops, reactor, wsgi
+from . import fork_join, gil_tables, kernel, loops, reactor, spring, wsgi
 from .rows import WITHIN, Row
 
 Experiment = Callable[[], list[Row]]
@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, Sequence[Experiment]], ...] = (
     ("Event loops and their threads", loops.EXPERIMENTS),
     ("WSGI servers", wsgi.EXPERIMENTS),
     ("Netty's loops", reactor.EXPERIMENTS),
+    ("Spring Boot", spring.EXPERIMENTS),
     ("Java's fork-join pool", fork_join.EXPERIMENTS),
 )
 
