@@ -34,6 +34,7 @@ ORDER = (
     "node",
     "go",
     "webflux",
+    "netty",
     "virtual-threads",
     "virtual-threads-21",
     "completable-future",

@@ -32,7 +32,12 @@ class ReactorSpec(Spec):
         alias="ioWorkerCount",
         default=None,
         description="Event loops, one thread each: the system property "
-        'reactor.netty.ioWorkerCount. "auto" is max(cores, 4).',
+        'reactor.netty.ioWorkerCount. "auto" is max(cores, 4), or what auto_loops says.',
+    )
+    auto_loops: Literal["reactor_netty", "netty"] = Field(
+        default="reactor_netty",
+        description='Whose rule ioWorkerCount = "auto" follows. "reactor_netty": max(cores, 4). '
+        '"netty": 2 x cores, the default of io.netty.eventLoopThreads.',
     )
     default_pool_size: AutoCount = Field(
         alias="defaultPoolSize",
@@ -102,8 +107,14 @@ class ReactorSpec(Spec):
         return host.quota_processors
 
     def resolved_io_worker_count(self, cores: int) -> int:
-        """Event loops: ioWorkerCount, else max(cores, 4) (Reactor Netty LoopResources.java)."""
-        return max(cores, 4) if self.io_worker_count is None else self.io_worker_count
+        """Event loops: ioWorkerCount, else what the library makes.
+
+        Reactor Netty LoopResources.java: max(cores, 4). Netty MultithreadEventLoopGroup.java:
+        2 x cores.
+        """
+        if self.io_worker_count is not None:
+            return self.io_worker_count
+        return 2 * cores if self.auto_loops == "netty" else max(cores, 4)
 
     def resolved_pool_size(self, cores: int) -> int:
         """Threads of parallel(): defaultPoolSize, else one per core (reactor-core Schedulers)."""

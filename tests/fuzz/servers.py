@@ -232,6 +232,7 @@ def reactor(chance: Chance) -> dict[str, Any]:
     return {
         "kind": "reactor",
         "ioWorkerCount": rng.choice(["auto", 1, 2, 5]),
+        "auto_loops": rng.choice(["reactor_netty", "netty"]),
         "defaultPoolSize": rng.choice(["auto", 1, 2]),
         "defaultBoundedElasticSize": rng.choice(["auto", 1, 2, 5]),
         "defaultBoundedElasticQueueSize": 100_000 if chance.lossless else rng.choice([1, 3, 1000]),

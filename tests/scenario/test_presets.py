@@ -9,6 +9,7 @@ import pytest
 from simsched.scenario import (
     EventLoopSpec,
     GoroutineSpec,
+    ReactorSpec,
     ScenarioError,
     SchedulerSpec,
     ThreadPoolSpec,
@@ -111,6 +112,28 @@ def test_a_loop_turn_with_one_handle_costs_what_was_measured() -> None:
     assert isinstance(loop, EventLoopSpec)
     assert 1.9e-6 <= loop.iteration_s + loop.handle_s <= 2.1e-6
     assert 6.1e-6 <= loop.task_create_s + 2 * loop.handle_s <= 6.7e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "loops"), [("webflux", {1: 4, 4: 4, 20: 20}), ("netty", {1: 2, 4: 8, 20: 40})]
+)
+def test_netty_has_two_loops_per_core_and_reactor_netty_one_but_four_at_least(
+    name: str, loops: dict[int, int]
+) -> None:
+    reactor = spec(f'preset = "{name}"')
+    assert isinstance(reactor, ReactorSpec)
+    assert {cores: reactor.resolved_io_worker_count(cores) for cores in loops} == loops
+    fixed = spec(f'preset = "{name}"\nioWorkerCount = 3')
+    assert isinstance(fixed, ReactorSpec)
+    assert fixed.resolved_io_worker_count(20) == 3
+
+
+def test_netty_has_no_framework_to_pay_for() -> None:
+    plain, framework = spec('preset = "netty"'), spec('preset = "webflux"')
+    assert isinstance(plain, ReactorSpec)
+    assert isinstance(framework, ReactorSpec)
+    assert plain.request_s < framework.request_s / 10
+    assert plain.iteration_s == framework.iteration_s
 
 
 def test_go_has_a_processor_per_core() -> None:

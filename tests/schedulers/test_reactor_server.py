@@ -114,7 +114,7 @@ class TestKnobs:
         assert self.rich(**{knob: KNOBS[knob]}) != self.rich()
 
     def test_no_knob_is_left_out_of_that_list(self) -> None:
-        tested_elsewhere = {"maxTaskProcessingQuantum"}
+        tested_elsewhere = {"maxTaskProcessingQuantum", "auto_loops"}
         common = {"preset", "name", "memory", "processes", "listen", "kind"}
         fields = ReactorSpec.model_fields.items()
         assert {
