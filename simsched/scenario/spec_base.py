@@ -180,6 +180,21 @@ class ReadingSpec(Spec):
         description="Cost of handing a request over, paid by the reader, CPU time.",
     )
 
+    @property
+    def ways_in(self) -> tuple[str, ...]:
+        """What ``ingress`` may be."""
+        return ("direct", "reader")
+
+    def findings(self) -> Iterator[Finding]:
+        """A runtime has not every way of getting requests."""
+        if self.ingress not in self.ways_in:
+            yield Finding(
+                ("ingress",),
+                f'ingress = "{self.ingress}", and here requests do not get in that way',
+                f"use one of {', '.join(self.ways_in)}: timers make requests on asyncio and "
+                "goroutines, and threads of a Python or JDK pool pull them",
+            )
+
 
 def completed(given: dict[str, Any], usual: Model) -> dict[str, Any]:
     """A table with what it leaves out."""

@@ -127,6 +127,11 @@ class EventLoopSpec(ReadingSpec):
         description="Cost of starting one more OS thread, CPU time.",
     )
 
+    @property
+    def ways_in(self) -> tuple[str, ...]:
+        """Timers of libuv may fire early, before the request is due."""
+        return (*super().ways_in, "timer") if self.loop == "asyncio" else super().ways_in
+
     @classmethod
     def usual(cls, entry: Mapping[str, Any]) -> dict[str, Model]:
         """On libuv it is Node."""
@@ -144,6 +149,7 @@ class EventLoopSpec(ReadingSpec):
 
     def findings(self) -> Iterator[Finding]:
         """Knobs belong to the loop."""
+        yield from super().findings()
         here = f'loop = "{self.loop}"'
         if self.loop == "libuv":
             yield from misplaced(self, PYTHON_LOOP_KNOBS, 'loop = "asyncio"', here)

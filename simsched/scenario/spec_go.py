@@ -82,6 +82,11 @@ class GoroutineSpec(ReadingSpec):
         "GODEBUG=asyncpreemptoff=1.",
     )
 
+    @property
+    def ways_in(self) -> tuple[str, ...]:
+        """Timers of the runtime may make requests, too."""
+        return (*super().ways_in, "timer")
+
     def visible_cpus(self, host: Host) -> int:
         """What GOMAXPROCS is by default; see ``go``.
 

@@ -155,6 +155,11 @@ class ThreadPoolSpec(ReadingSpec):
         description="Cost of handing a task to a thread that sleeps, CPU time.",
     )
 
+    @property
+    def ways_in(self) -> tuple[str, ...]:
+        """Tomcat's threads serve connections; those of other pools may be given any work."""
+        return super().ways_in if self.policy == "tomcat" else (*super().ways_in, "puller")
+
     @classmethod
     def usual(cls, entry: Mapping[str, Any]) -> dict[str, Model]:
         """A bare pool is not Tomcat, and Python's is no JVM."""
@@ -185,6 +190,7 @@ class ThreadPoolSpec(ReadingSpec):
 
     def findings(self) -> Iterator[Finding]:
         """Knobs belong to the policy, and minimum sizes do not exceed maximum sizes."""
+        yield from super().findings()
         for policy, knobs in KNOBS.items():
             if policy != self.policy:
                 owner, present = f'policy = "{policy}"', f'policy = "{self.policy}"'

@@ -92,6 +92,7 @@ class VirtualThreadSpec(ReadingSpec):
 
     def findings(self) -> Iterator[Finding]:
         """Sizes given explicitly do not contradict each other."""
+        yield from super().findings()
         if self.parallelism is None:
             return
         if self.max_pool_size is not None and self.max_pool_size < self.parallelism:

@@ -112,7 +112,7 @@ class TestTimers:
         # would go on for ever.
         clock = Clock()
         clock.now = 0.6022166606187734
-        assert UvTimers(clock, 1e-3, node=False).wait_until_s(0.6020000000000001) == clock.now
+        assert UvTimers(clock, 1e-3, 0.0, node=False).wait_until_s(0.6020000000000001) == clock.now
 
 
 class TestCosts:

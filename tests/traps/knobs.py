@@ -133,11 +133,25 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "cpython threads": (
         'kind = "thread_pool"\npolicy = "python"\n',
-        {"max_workers": "2", "thread_create": '"5ms"', "dispatch": '"1ms"', **LOCKED},
+        {
+            "max_workers": "2",
+            "thread_create": '"5ms"',
+            "dispatch": '"1ms"',
+            "ingress": '"puller"',
+            **LOCKED,
+        },
+    ),
+    "cpython threads, reader": (
+        'kind = "thread_pool"\npolicy = "python"\ningress = "reader"\n',
+        {"read": '"1ms"', "submit": '"1ms"', "ingress": '"direct"'},
     ),
     "event_loop": (
         'kind = "event_loop"\n',
-        {**PYTHON_LOOP, "loop": '"uvloop"', "endpoint": '"def"'},
+        {**PYTHON_LOOP, "loop": '"uvloop"', "endpoint": '"def"', "ingress": '"timer"'},
+    ),
+    "event_loop, reader": (
+        'kind = "event_loop"\ningress = "reader"\n',
+        {"read": '"1ms"', "submit": '"1ms"', "ingress": '"direct"'},
     ),
     "event_loop, def": (
         'kind = "event_loop"\nendpoint = "def"\n',
@@ -191,9 +205,21 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
         'kind = "goroutine"\ningress = "reader"\n',
         {"read": '"1ms"', "submit": '"1ms"', "ingress": '"timer"'},
     ),
+    "virtual_thread, reader": (
+        'kind = "virtual_thread"\ningress = "reader"\n',
+        {
+            "read": '"1ms"',
+            "submit": '"1ms"',
+            "ingress": '"direct"',
+        },
+    ),
     "virtual_thread": (
         'kind = "virtual_thread"\njdk = 21\nkeepAlive = "100ms"\n',
         {
+            "timer": '"1ms"',
+            "idle_spin": '"1ms"',
+            "request": '"1ms"',
+            "cpu_factor": "1.3",
             "jdk": "25",
             "parallelism": "4",
             "maxPoolSize": "2",
