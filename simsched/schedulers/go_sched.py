@@ -258,7 +258,7 @@ class GoSched(Scheduler):
         now = self.clock.now
         self.dead = True
         self.poller = None
-        self.observers.counted("thread_limit_exceeded", 1)
+        self.observers.counted("process_died", 1)
         self.host.kill([m.thread for m in self.ms])
         for _ in self.ms:
             self.observers.threads(now, -1)

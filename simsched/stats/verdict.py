@@ -91,6 +91,11 @@ def decide(records: Sequence[RunRecord], warmup: Warmup, arrivals: str) -> Verdi
         warmup: what `find_warmup` said about them.
         arrivals: kind of the arrivals ("poisson", "closed", "ramp", ...).
     """
+    died = sum(record.activity.get("process_died", 0) > 0 for record in records)
+    if died:
+        where = "" if died == len(records) else f" in {died} of {len(records)} replications"
+        reason = f"the process died{where}: it needed more OS threads than its limit (maxThreads)"
+        return Verdict("OVERLOADED", reason)
     window = Window(warmup.cut_s, records[0].duration_s)
     shed = _shedding(records, window)
     if shed is not None:

@@ -139,6 +139,7 @@ def test_the_runs_go_where_things_break() -> None:
         "throttled_periods",
         "throttled_s",
         "thread_limit_exceeded",
+        "process_died",
         "workers_killed",
     }
     outcomes: set[int] = set()

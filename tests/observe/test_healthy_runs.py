@@ -34,7 +34,7 @@ def test_the_workloads_go_where_things_break() -> None:
 def test_a_process_that_dies_leaves_nothing_behind() -> None:
     scenario = workload_scenario("kinds of blocking", "go", duration="300ms")
     record = judged(scenario.with_overrides(["schedulers.goroutine.maxThreads=3"]))
-    assert record.activity["thread_limit_exceeded"] == 1
+    assert record.activity["process_died"] == 1
     assert record.outcome[-1] == FAILED
     assert record.series["workers"][-1] == 0
     assert record.series["busy_cores"][-1] == 0

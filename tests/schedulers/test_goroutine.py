@@ -222,7 +222,7 @@ class TestWaiting:
         calls = [request("cpu 1ms, blocking file 20ms") for _ in range(4)]
         finished = run(ONE_P | {"maxThreads": 2}, *calls, cores=2)
         assert set(finished.outcomes.values()) == {"failed"}
-        assert finished.activity["thread_limit_exceeded"] == 1
+        assert finished.activity["process_died"] == 1
 
     def test_sysmon_polls_a_network_that_nobody_looks_at_for_10_ms(self) -> None:
         # A's preemption would let its P look at 10-20 ms, but there is none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -283,3 +284,11 @@ def test_a_closed_workload_is_not_overloaded_by_drift() -> None:
 def test_without_any_request_the_verdict_is_stable() -> None:
     empty = record_from(np.empty(0), np.empty(0), np.empty(0), 10.0)
     assert verdict([empty, empty]).verdict == "STABLE"
+
+
+def test_a_process_that_died_is_an_overload_and_named_so() -> None:
+    record = queue(np.arange(100) * 0.1, np.full(100, 0.01), 10.0)
+    dead = replace(record, activity={"process_died": 1.0})
+    found = verdict([record, dead])
+    assert found.verdict == "OVERLOADED"
+    assert found.reason.startswith("the process died in 1 of 2 replications")
