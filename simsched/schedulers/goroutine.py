@@ -255,10 +255,11 @@ class Goroutine(GoCalls):
             self.enter(g, IO)
             g.worker = p
             when_s = self.clock.now + g.demands[op.slot]
+            first = when_s < p.timers.earliest_s()
             p.timers.add(when_s, g)
-            if self.poller is None:  # wakeNetPoller: somebody should wait for this timer
+            if first and self.poller is None:  # wakeNetPoller: somebody should wait for this timer
                 self.wake_p()
-            elif when_s < self.poll_until_s:
+            elif first and when_s < self.poll_until_s:
                 self.break_netpoll()
         elif op.code == op_code.ACQUIRE:
             self.enter(g, self.resources[op.arg].phase)
