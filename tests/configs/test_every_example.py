@@ -24,6 +24,7 @@ EXPECTED = {
     "db_pool",
     "fastapi_sync_cliff",
     "fan_out",
+    "file_reads_take_carriers",
     "full_backlog",
     "gil_convoy",
     "io_heavy",
