@@ -147,7 +147,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "event_loop": (
         'kind = "event_loop"\n',
-        {**PYTHON_LOOP, "loop": '"uvloop"', "endpoint": '"def"', "ingress": '"timer"'},
+        {**PYTHON_LOOP, "loop": '"uvloop"', "endpoint": '"def"', "ingress": '"reader"'},
     ),
     "event_loop, reader": (
         'kind = "event_loop"\ningress = "reader"\n',
