@@ -196,6 +196,8 @@ class VirtualThread(VirtualCalls):
             carrier.owed_s += self.spec.create_s + self.spec.request_s
         self.enter(task, CPU)
         ops = task.ops
+        if task.broken:  # its wait, or `join`, has thrown: no step follows
+            task.pc = len(ops)
         while task.pc < len(ops):
             op = ops[task.pc]
             if op.code == op_code.CPU:
@@ -215,13 +217,15 @@ class VirtualThread(VirtualCalls):
             elif op.code == op_code.ACQUIRE:
                 if not self.resources[op.arg].acquire(task):
                     pins = pins_while_acquiring(task, op, self.spec.jdk)
-                    if task.cancelled and not pins:
+                    if task.broken or (task.cancelled and not pins):
                         self.resources[op.arg].withdraw(task)
                         break
                     self.enter(task, self.resources[op.arg].phase)
                     if not pins:
                         return
                     yield from self._pinned_wait(carrier, task)
+                    if task.broken:
+                        break
                 if op.kind == "synchronized" and self.monitors_pin:
                     task.pins += 1
             elif op.code == op_code.FORK:
@@ -272,12 +276,10 @@ class VirtualThread(VirtualCalls):
             self.pool.push_local(carrier, heir)
 
     def _finish(self, carrier: Carrier, task: Task) -> None:
-        if task.cancelled:
+        if task.cancelled or task.broken:
             for heir in self.drop_held(task):
                 self._grant(heir, carrier)
         if task.parent is not None:
             self._branch_done(carrier, task)
-        elif task.cancelled:
-            self.clients.abandoned(task)
         else:
-            self.clients.completed(task)
+            self.ends(task)

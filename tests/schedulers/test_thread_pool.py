@@ -42,6 +42,23 @@ class TestDispatch:
         assert finished.done == {"A": 10, "B": 11}
         assert [name for *_, name in finished.journal.slices] == ["thread-1"]
 
+    def test_of_the_signalled_threads_only_the_first_is_awake(self) -> None:
+        # C, at 1, signals a thread, which is runnable from then on. B's thread ends B at 3.5, takes
+        # C, and leaves D: it signals another one, which has to line up behind the first and sleeps
+        # on. A's answer is there at 3.7. So, when C blocks at 5, the first of the two takes D and
+        # passes the lock on to the second: that one is behind A in the run queue, and has E at 7.
+        finished = run(
+            tomcat(6, spare=6),
+            request("cpu 0.5ms, io 3.2ms, cpu 1ms, io 50ms"),
+            request("cpu 3ms", at=0.5),
+            request("cpu 1.5ms, io 50ms", at=1),
+            request("cpu 1ms, io 50ms", at=2),
+            request("cpu 1ms", at=4),
+            os=RUN_TO_END,
+        )
+        starts = [(0, "A"), (0.5, "B"), (3.5, "C"), (5, "D"), (7, "E")]
+        assert finished.journal.starts == starts
+
 
 class TestSteps:
     @pytest.mark.parametrize("wait", ["io", "sleep", "blocking socket", "blocking file"])

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from kit import VIRTUAL, Run, hold, request, run
+from kit import RUN_TO_END, VIRTUAL, Run, hold, request, run
 
 from simsched.observe.record import PARTS
 
@@ -233,6 +233,52 @@ class TestIoReadiness:
         # virtual poller is mounted in between.
         assert before == 11.3
         assert since == 11.4
+
+
+class TestTimers:
+    def test_a_sleeping_timer_thread_is_woken_late_by_the_slack(self) -> None:
+        finished = run(on(), request("cpu 1ms, sleep 2ms, cpu 1ms"), os={"timer_slack": "50us"})
+        assert finished.done == {"A": 4.05}
+
+    def test_timers_within_the_slack_are_served_by_one_wake_up(self) -> None:
+        # Due at 12.000 and 12.030; the thread wakes at 12.050 for both. One carrier.
+        finished = run(
+            on(),
+            request("cpu 1ms, sleep 11ms, cpu 1ms"),
+            request("cpu 1ms, sleep 10.03ms, cpu 1ms"),
+            os={"timer_slack": "50us"},
+        )
+        assert finished.done == {"A": 13.05, "B": 14.05}
+
+    def test_since_jdk_25_going_to_sleep_takes_a_turn_of_the_timer_thread(self) -> None:
+        # A parks at 1. From JDK 25 on the timer thread then has the core for 0.1, and the carrier
+        # has to wait with B. A sleeps until 6; another turn comes before it goes on.
+        def done(jdk: int) -> dict[str, float]:
+            requests = [request("cpu 1ms, sleep 5ms, cpu 1ms"), request("cpu 2ms", at=1.05)]
+            return run(on(jdk, timer="100us"), *requests, os=RUN_TO_END).done
+
+        assert done(24) == {"A": 7.1, "B": 3.05}
+        assert done(25) == {"A": 7.1, "B": 3.1}
+
+    @pytest.mark.parametrize("wait", ["io 0ms", "sleep 0ms"])
+    def test_a_wait_of_no_length_does_not_park(self, wait: str) -> None:
+        # Parked, A would have to queue behind B.
+        finished = run(on(), request(f"cpu 1ms, {wait}, cpu 1ms"), request("cpu 5ms"))
+        assert finished.done == {"A": 2, "B": 7}
+
+
+class TestIdleCarriers:
+    def test_a_carrier_that_still_looks_on_needs_no_wake_up(self) -> None:
+        # It looks on until 1.2 and has parked by then.
+        spec, os = on(idle_spin="200us"), {"wakeup_latency": "50us"}
+        soon = run(spec, request("cpu 1ms"), request("cpu 1ms", at=1.15), os=os)
+        late = run(spec, request("cpu 1ms"), request("cpu 1ms", at=1.35), os=os)
+        assert soon.done["B"] == 2.15
+        assert late.done["B"] == 2.4
+
+    def test_looking_on_is_overhead(self) -> None:
+        finished = run(on(idle_spin="200us"), request("cpu 1ms"), request("cpu 1ms", at=10))
+        assert finished.record.totals["overhead_core_s"] == pytest.approx(200e-6)
 
 
 class TestCancellation:
