@@ -68,7 +68,7 @@ class Epoll:
             # What was ready before comes before. A first attempt that is taken from here is due.
             self.catch_up(self.clock.now, ARRIVAL | task.index)
             if self.observers.detailed:
-                self.observers.queued(self.clock.now, task, "epoll")
+                self.observers.queued(self.clock.now, task, "pipe" if self.pipe else "epoll")
         if self.pipe is None:
             self.readable.append(task)
             return

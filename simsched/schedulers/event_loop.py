@@ -125,7 +125,8 @@ class EventLoop(LoopServer):
         if self.fired:
             self.coming_s = arrival_s
             return True
-        if self.alarm is not None:
+        if self.alarm is not None and not self.epoll.prompt:
+            self.comes = True
             self.timers.start_at(self.alarm, arrival_s)  # type: ignore[arg-type]
             return True
         return self.epoll.accept(arrival_s, index)
@@ -136,8 +137,24 @@ class EventLoop(LoopServer):
         if self.fired:
             self.take(task)
             return
+        if self.alarm is not None:  # others act on its arrival, too
+            self._sets_timer(task)
+            return
         self.epoll.submit(task)
         if self.poll is not None:
+            self.interrupt_poll()
+
+    def _sets_timer(self, task: Task) -> None:
+        """The timer that makes a request is due; a loop that sleeps wakes up late."""
+        unread, now = self.epoll.unread, self.clock.now
+        unread.append(task)
+        if len(unread) == 1:
+            self.timers.start_at(self.alarm, now)  # type: ignore[arg-type]
+        late_s = now + self.host.timer_slack_s
+        self.clock.call_at(late_s, IO_DONE | task.index, self._timer_ends)
+
+    def _timer_ends(self, _: Call) -> None:
+        if self.epoll.unread:
             self.interrupt_poll()
 
     def catch_up(self, until_s: float, priority: float = math.inf) -> None:

@@ -60,6 +60,7 @@ class LoopServer(Coroutines):
             self.epoll.pipe = ServerHandle(READ)  # type: ignore[assignment]
         self.alarm = ServerHandle(FIRE) if spec.ingress == "timer" else None
         self.fired = False  # the loop makes the requests that are sent now
+        self.comes = False  # ... because it has been told when the next one is due
         self.coming_s = math.inf  # ... and this is when the one after them is due
         if self.network is not None:
             self.waiting = self.network.listener.queue
@@ -108,11 +109,16 @@ class LoopServer(Coroutines):
         while epoll.unread:
             task = epoll.unread.popleft()
             if self.detailed:
-                self.observers.dequeued(self.clock.now, task, "epoll")
+                self.observers.dequeued(self.clock.now, task, "pipe")
             self.take(task)
 
     def _make_all(self) -> None:
         """Also those that have become due while the loop was busy."""
+        unread = self.epoll.unread
+        while unread:
+            self.take(unread.popleft())
+        if self.epoll.prompt or not self.comes:
+            return
         self.fired = True
         self.coming_s = -math.inf
         while self.coming_s <= self.clock.now:

@@ -37,7 +37,6 @@ class Reader:
 
     def start(self) -> None:
         """Begin to wait for requests."""
-        self._observers.threads(self._clock.now, 1)
         self._clock.process(self._serve())
 
     def arrive(self, task: Task) -> None:

@@ -93,7 +93,7 @@ def _flush(loop: EventLoop) -> None:
     unsent = loop.unsent
     if unsent:
         for task in unsent:
-            loop.clients.completed(task)
+            loop.ends(task)
         unsent.clear()
 
 
@@ -146,7 +146,7 @@ def _called_back(loop: EventLoop, task: Task, queue: str) -> bool:
     loop.owed_s += loop.spec.handle_s
     if task.stage >= ACCEPT:  # the callback of a descriptor of the server
         loop.serve(task, 1)  # type: ignore[arg-type]
-        return False
+        return bool(loop.ready)
     if loop.detailed and queue:
         loop.observers.dequeued(loop.clock.now, task, queue)
     if not loop.callback(task):
