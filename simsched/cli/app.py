@@ -9,6 +9,7 @@ import typer
 
 from simsched.cli import (
     check_command,
+    doctor_command,
     explain_command,
     init_command,
     list_command,
@@ -76,6 +77,7 @@ app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_a
 app.command(
     "validate", rich_help_panel=REALITY, epilog=validate_command.EPILOG, no_args_is_help=True
 )(validate_command.validate)
+app.command("doctor", rich_help_panel=REALITY, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
 app.command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)
 app.command("show", rich_help_panel=LOOK_UP, epilog=list_command.SHOW_EPILOG)(list_command.show)
