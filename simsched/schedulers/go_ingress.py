@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from simsched.sim.clock import Process
+from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import RUN_QUEUE, Task
 from simsched.workload.program import Program
 
@@ -35,8 +35,8 @@ class GoIngress:
         self._read_s, self._submit_s = spec.read_s, spec.submit_s
         self._pipe: deque[Task] = deque()
         self._parked = True  # the reader waits for the network poller
-        self._onto: P | None = None  # whose timer has made the present request
-        self._fired = False
+        self._onto: P | None = None  # whose timer has made the latest request
+        self._due: deque[Task] = deque()
 
     def takes(self, task: Task) -> bool:
         """Whether the request gets in this way."""
@@ -46,10 +46,8 @@ class GoIngress:
                 self._parked = False
                 self._sched.net_readable(self.reader)
             return True
-        if self._fired:
-            self._fired = False
-            assert self._onto is not None
-            self._sched.ready(task, self._onto)
+        if self.alarm is not None:
+            self._set_alarm(task)
             return True
         return False
 
@@ -80,22 +78,33 @@ class GoIngress:
 
     # -- timers ------------------------------------------------------------------------------
 
-    def expects(self, arrival_s: float) -> bool:
-        """Set the timer of the next request."""
-        if self.alarm is None:
-            return False
-        p = self._onto or self._sched.ps[0]
-        p.timers.add(arrival_s, self.alarm)
-        if self._sched.poller is not None and arrival_s < self._sched.poll_until_s:
+    def _set_alarm(self, task: Task) -> None:
+        """The timer of the request is due. Who waits in a poll wakes up when that one ends."""
+        sched, alarm = self._sched, self.alarm
+        assert alarm is not None
+        now = sched.clock.now
+        self._due.append(task)
+        if len(self._due) > 1:
+            return
+        p = self._onto or sched.ps[0]
+        p.timers.add(now, alarm)
+        if sched.poller is None:
+            sched.wake_p()
+            return
+        ends_s = sched.poll_since_s
+        while ends_s < now:
+            ends_s += sched.poll_timeout_s(now - ends_s)
+        sched.clock.call_at(ends_s, IO_DONE, self._poll_ends, sched.poller)
+
+    def _poll_ends(self, call: Call) -> None:
+        if self._due and self._sched.poller is call.arg:
             self._sched.break_netpoll()
-        return True
 
     def fires(self, onto: P) -> None:
-        """The timer is due, on a P that has looked."""
+        """A P has looked at its timers: a goroutine for each request that is due."""
         self._onto = onto
-        self._fired = True
-        self._sched.clients.send_next()
-        self._fired = False
+        while self._due:
+            self._sched.ready(self._due.popleft(), onto)
 
 
 def _helper() -> Task:

@@ -42,6 +42,7 @@ class GoSched(Scheduler):
         self.sysmon_owed_s = 0.0  # CPU of its wake-ups that nobody has paid yet
         self.net_ready: deque[Task] = deque()  # what netpoll would return
         self.poller: M | None = None  # the M blocked in netpoll, if one is
+        self.poll_since_s = 0.0  # ... and since when it is
         self.poll_until_s = float("inf")
         self.last_poll_s = 0.0
         self.steal_order = RandomOrder(machine.stream("steal order"))
@@ -70,9 +71,6 @@ class GoSched(Scheduler):
         self.inside[task] = None
         if not self.ingress.takes(task):
             self._net_ready(task)
-
-    def expect(self, arrival_s: float, index: int) -> bool:
-        return self.ingress.expects(arrival_s)
 
     def _io_done(self, call: Call) -> None:
         task: Task = call.arg
@@ -284,6 +282,10 @@ class GoSched(Scheduler):
         if op is None or op.code != op_code.ACQUIRE:
             return False
         return self.resources[op.arg].withdraw(g)
+
+    @abstractmethod
+    def poll_timeout_s(self, delay_s: float) -> float:
+        """How long a poll lasts that is to wait for ``delay_s``."""
 
     @abstractmethod
     def _m_start(self, m: M) -> Process:

@@ -100,13 +100,14 @@ class Goroutine(GoCalls):
         timer: Call | None = None
         if had_p and self.poller is None:
             self.poller = m
+            self.poll_since_s = self.clock.now
             self.poll_until_s = min(p.timers.earliest_s() for p in self.ps)
             if self.poll_until_s < float("inf"):
                 # One that is due is on somebody else's P, and that P's M on its way to it.
                 now = self.clock.now
                 at_s = now + SHORTEST_POLL_S
                 if self.poll_until_s > now:
-                    at_s = now + self._poll_timeout_s(self.poll_until_s - now)
+                    at_s = now + self.poll_timeout_s(self.poll_until_s - now)
                 timer = self.clock.call_at(at_s, IO_DONE, self._poll_times_out)
             yield token
             if timer is not None:
@@ -116,7 +117,7 @@ class Goroutine(GoCalls):
             self.idle_ms.append(m)
             yield token
 
-    def _poll_timeout_s(self, delay_s: float) -> float:
+    def poll_timeout_s(self, delay_s: float) -> float:
         """``netpoll(delay)``: whole milliseconds, cut off, but at least one; and late, as all are.
 
         So a timer that is less than a millisecond away ends the wait up to a millisecond late, and

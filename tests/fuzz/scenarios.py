@@ -19,6 +19,7 @@ from simsched.scenario import Scenario
 
 from .parts import Chance, arrivals, connections, host, resources
 from .servers import schedulers
+from .ways import with_ways_in
 from .steps import classes
 
 
@@ -46,12 +47,15 @@ def tables_of(seed: int) -> dict[str, Any]:
     if chance.of(0.5):
         closed = workload["arrivals"]["kind"] == "closed"
         workload["connections"] = connections(chance, closed=closed)
+    entries = schedulers(chance)
+    # A stream of its own: what was drawn before stays as it was.
+    with_ways_in(Chance(random.Random(f"ways {seed}")), machine, entries)
     return {
         "scenario": run,
         "host": machine,
         "workload": workload,
         "resources": pools,
-        "schedulers": schedulers(chance),
+        "schedulers": entries,
     }
 
 

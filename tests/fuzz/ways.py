@@ -1,0 +1,33 @@
+"""How requests get in, and the kernel beneath: what all kinds of servers have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .parts import Chance
+
+WAYS = {
+    "thread_pool": ("reader",),
+    "virtual_thread": ("reader",),
+    "goroutine": ("reader", "timer"),
+    "event_loop": ("reader",),
+}
+
+
+def with_ways_in(chance: Chance, machine: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    """Give some machines another kernel, and some servers another way in; in place."""
+    rng = chance.rng
+    if chance.of(0.4):
+        os = machine.setdefault("os", {})
+        os["scheduler"] = "eevdf"
+        os["wakeup_lag"] = rng.choice(["0s", "100us"])
+    if chance.of(0.4):
+        machine.setdefault("os", {})["timer_slack"] = rng.choice(["0s", "50us", "1ms"])
+    if chance.of(0.3):
+        machine.setdefault("os", {})["idle_exit_cost"] = rng.choice(["15us", "500us"])
+    for entry in entries:
+        ways = WAYS.get(entry["kind"], ())
+        if ways and chance.of(0.4):
+            entry["ingress"] = rng.choice(ways)
+            entry["read"] = chance.cost(3, 100)
+            entry["submit"] = chance.cost(1, 50)
