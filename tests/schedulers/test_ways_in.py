@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from kit import LOOP, Spec, hold, request, run, scenario_of
 
+from simsched.observe.checkers import all_checkers
 from simsched.scenario import ScenarioError
 
 SLACK = {"timer_slack": "50us"}
@@ -61,6 +62,10 @@ class TestTimersOfALoop:
     def test_a_timer_at_the_time_of_the_request_makes_it(self) -> None:
         assert run(self.TIMED, request("cpu 1ms", at=3), os=SLACK).done == {"A": 4.05}
 
+    def test_so_does_one_for_a_request_with_a_deadline(self) -> None:
+        patient = request("cpu 1ms", at=3, timeout="1s")
+        assert run(self.TIMED, patient, os=SLACK).done == {"A": 4.05}
+
     def test_one_callback_makes_all_that_are_due(self) -> None:
         # A: slack, the turn of its timer, the turn of its step. B and C are due when A ends: one
         # turn makes them both, and the next one runs them both.
@@ -108,6 +113,24 @@ class TestThreads:
             os=SLACK,
         )
         assert finished.done == {"A": 3.05, "B": 3.05, "C": 5.05, "D": 6.05}
+
+
+class TestChecks:
+    @pytest.mark.parametrize("timeout", [{}, {"timeout": "8ms"}])
+    @pytest.mark.parametrize(
+        "scheduler",
+        [
+            *[READS | {"loop": loop, "read": "10us"} for loop in ("asyncio", "uvloop", "libuv")],
+            LOOP | {"ingress": "timer"},
+            *[POOL | {"gil": True, "ingress": way} for way in ("reader", "puller")],
+        ],
+    )
+    def test_every_checker_agrees(self, scheduler: Spec, timeout: dict[str, str]) -> None:
+        waits = ("io 2ms", "sleep 3ms", "blocking 1ms", "sleep 0ms")
+        requests = [
+            request(f"cpu 1ms, {waits[i % 4]}, cpu 2ms", at=2.3 * i, **timeout) for i in range(40)
+        ]
+        run(scheduler, *requests, os=SLACK, watch=all_checkers())
 
 
 class TestRefusals:

@@ -151,7 +151,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "event_loop, reader": (
         'kind = "event_loop"\ningress = "reader"\n',
-        {"read": '"1ms"', "submit": '"1ms"', "ingress": '"direct"'},
+        {"read": '"1ms"', "submit": '"1ms"', "ingress": '"timer"'},
     ),
     "event_loop, def": (
         'kind = "event_loop"\nendpoint = "def"\n',
