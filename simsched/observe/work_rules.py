@@ -7,7 +7,7 @@
 - **gthread**'s main thread is not either, nor while a connection is readable or handed back; and
   for connections in the pool's queue, the same holds as for any thread pool.
 - **An event loop** does not sleep in its poll while a handle is ready, a descriptor is readable,
-  or a timer is overdue by more than the timer resolution.
+  or a timer is overdue by more than the timer resolution and the slack of timers.
 - **A reactor**'s loops do not either: each only knows its own tasks and channels. The first one
   does not sleep while a connection waits to be accepted.
 - **boundedElastic** and **parallel** of Reactor are *not* work-conserving as a whole: a task waits
@@ -85,7 +85,8 @@ def loop_problem(loop: EventLoop, now: float) -> str | None:
     handles = len(loop.ready) + len(loop.epoll.readable)
     if handles:
         return f"the loop asleep with {handles} handles ready"
-    latest_s = now - loop.spec.timer_resolution_s - CLOCK_RESOLUTION_S
+    slack_s = loop.host.timer_slack_s
+    latest_s = now - loop.spec.timer_resolution_s - slack_s - CLOCK_RESOLUTION_S
     timers = loop.timers.heap
     if not timers or timers[0][0] >= latest_s:
         return None
