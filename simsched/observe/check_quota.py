@@ -46,7 +46,8 @@ class CpuQuota(Checker):
         self.burst_s = host.cpu_burst_s
         self.quota_s = host.cpu_quota * host.cpu_period_s
         self.slice_s = host.os.bandwidth_slice_s
-        self.late_s = host.cores * (host.os.switch_cost_s + ROUNDING_S)
+        os = host.os
+        self.late_s = host.cores * (os.switch_cost_s + os.idle_exit_cost_s + ROUNDING_S)
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         if self.quota_s is not None:
