@@ -283,6 +283,15 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
             "host.os.bandwidth_slice": '"1ms"',
         },
     ),
+    "since Linux 6.6": (
+        RICH.replace("cores = 2", 'cores = 2\nos = { scheduler = "eevdf" }') + TOMCAT,
+        {
+            "host.os.scheduler": '"wakeup_first"',
+            "host.os.wakeup_lag": '"0s"',
+            "host.os.idle_exit_cost": '"1ms"',
+            "host.os.timer_slack": '"5ms"',
+        },
+    ),
     "hyper-threads": (
         RICH.replace("cores = 2", "cores = 2\nthreads_per_core = 2") + TOMCAT,
         {"host.sibling_speed": "0.9"},
