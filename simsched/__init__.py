@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from simsched._version import __version__
 
 if TYPE_CHECKING:
+    from simsched.reality.replay import Validation, validate
     from simsched.scenario import Scenario, ScenarioError, load_scenario
     from simsched.study.run import RunResult, run
     from simsched.study.tracing import Trace, trace
@@ -26,10 +27,12 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Trace",
+    "Validation",
     "__version__",
     "load_scenario",
     "run",
     "trace",
+    "validate",
 ]
 
 _HOMES = {
@@ -40,6 +43,8 @@ _HOMES = {
     "RunResult": "simsched.study.run",
     "trace": "simsched.study.tracing",
     "Trace": "simsched.study.tracing",
+    "validate": "simsched.reality.replay",
+    "Validation": "simsched.reality.replay",
 }
 
 

@@ -11,6 +11,7 @@ SCHEMA_EPILOG = "\n".join(
         "[bold]Examples[/]",
         "  simsched schema scenario > simsched.schema.json",
         "  simsched schema result",
+        "  simsched schema validation",
     )
 )
 VERSION_EPILOG = "\n".join(("[bold]Examples[/]", "  simsched version --json"))
@@ -18,10 +19,11 @@ VERSION_EPILOG = "\n".join(("[bold]Examples[/]", "  simsched version --json"))
 
 def schema(
     what: Annotated[
-        Literal["scenario", "result"],
+        Literal["scenario", "result", "validation"],
         typer.Argument(
-            metavar="scenario|result",
-            help="scenario: the TOML file that run reads. result: the document that --json prints.",
+            metavar="scenario|result|validation",
+            help="scenario: the TOML file that run reads. result: the document that run --json "
+            "prints. validation: that of validate --json.",
             show_default=False,
         ),
     ],
@@ -33,6 +35,10 @@ def schema(
         from simsched.scenario import scenario_schema
 
         write_json(scenario_schema())
+    elif what == "validation":
+        from simsched.reality.document import validation_schema
+
+        write_json(validation_schema())
     else:
         from simsched.report.result_model import result_schema
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simsched.cli.exit_codes import ExitCode
 from simsched.cli.options import OUTPUT, Calibration, Jobs, Json, Open, Quiet
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ EPILOG = "\n".join(
         "  0    done, however true the predictions are",
         "  1    internal error (SIMSCHED_DEBUG=1 shows where)",
         "  2    wrong command line, or a folder or scenario that cannot be read",
-        "  130  interrupted; what was recorded is kept",
+        "  130  interrupted; what was recorded is kept, and what was predicted is reported",
     )
 )
 WHAT = "What to measure"
@@ -85,6 +86,14 @@ Cores = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+Phases = Annotated[
+    bool,
+    typer.Option(
+        "--phases",
+        help="Compare where the time of a request went, too (slower).",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Out = Annotated[
     Path,
     typer.Option(
@@ -108,6 +117,7 @@ def validate(
     calibration: Calibration = None,
     jobs: Jobs = "auto",
     out: Out = Path("outputs/validation"),
+    phases: Phases = False,
     as_json: Json = False,
     open_page_: Open = None,
     quiet: Quiet = False,
@@ -117,12 +127,13 @@ def validate(
     Every request's work is drawn beforehand and given to the runtime at its
     time, however late the runtime is (open loop). Nothing leaves 127.0.0.1.
     """
+    from simsched.cli.console import warn
     from simsched.cli.progress import display
     from simsched.reality.cases import CannotRead
     from simsched.reality.replay import replay as predict_all
     from simsched.report.files import RunFolder
 
-    measuring = (runtimes, scenario, duration, cores)
+    measuring = (runtimes, scenario, duration, cores, None if repeat == 1 else repeat)
     if replay is not None and any(option is not None for option in measuring):
         raise typer.BadParameter("nothing is measured with --replay", param_hint="--replay")
     RunFolder(out).prepare()
@@ -135,14 +146,19 @@ def validate(
                 None if calibration == "none" else calibration,
                 (os.cpu_count() or 1) if jobs == "auto" else jobs,
                 progress,
+                phases,
             )
     except CannotRead as error:
         raise typer.BadParameter(str(error), param_hint="--replay") from None
+    if found.interrupted:
+        warn("interrupted", "this is what came of the cases that were finished")
     page = _write(found, out)
     _show(found, page, as_json=as_json, quiet=quiet)
     from simsched.cli.artefacts import open_page
 
     open_page(page, wanted=open_page_, looked_at=sys.stdout.isatty() and not as_json and not quiet)
+    if found.interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
 
 
 def _record(
@@ -193,59 +209,24 @@ def _cpus(text: str) -> tuple[int, ...]:
 
 
 def _write(found: Validation, out: Path) -> Path:
-    import json
-
     from simsched.reality.page import write_page
     from simsched.report.files import atomic_write
 
-    text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    atomic_write(out / "validation.json", text)
+    atomic_write(out / "validation.json", found.to_json())
     return write_page(found, out / "validation.html")
 
 
 def _show(found: Validation, page: Path, *, as_json: bool, quiet: bool) -> None:
-    from simsched.cli.console import stdout_console, until_reader_leaves, write_json
+    from simsched.cli.console import stdout_console, until_reader_leaves, write
+    from simsched.cli.validate_view import tables
 
     with until_reader_leaves():
         if as_json:
-            write_json(found.to_dict())
+            write(found.to_json())
         elif not quiet:
             console = stdout_console()
-            console.print(_error_table(found))
-            console.print(_demand_table(found))
+            for table in tables(found):
+                console.print(table)
             for text in found.skipped:
                 typer.echo(f"left out: {text}")
             typer.echo(f"page  {page}")
-
-
-def _error_table(found: Validation) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from simsched.reality.page import ERRORS, percent
-
-    table = Table(box=box.SIMPLE_HEAD, title="predicted against measured", title_justify="left")
-    table.add_column("case", overflow="fold")
-    table.add_column("load", justify="right", no_wrap=True)
-    for key in ("p50", "p95", "p99", "rate", "cpu"):
-        table.add_column(key, justify="right", no_wrap=True)
-    for comparison in found.comparisons:
-        errors = (percent(comparison.errors[key]) for key in ERRORS)
-        table.add_row(comparison.id, f"{comparison.load:.2f}", *errors)
-    return table
-
-
-def _demand_table(found: Validation) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, title="what is demanded", title_justify="left")
-    for column in ("demand", "limit", "found", "cases", ""):
-        table.add_column(column, justify="left" if column in ("demand", "") else "right")
-    for demand in found.demands:
-        if demand.cases:
-            kept = "kept" if demand.kept else "MISSED"
-            table.add_row(
-                demand.what, f"{demand.limit:.0%}", f"{demand.found:.1%}", str(demand.cases), kept
-            )
-    return table

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simsched.reality.compare import Comparison, Demand, reason
+from simsched.reality.compare import Comparison, reason
+from simsched.reality.phases import PHASES
 from simsched.report.figure import DataTable, Figure, line_trace, log_axis
 from simsched.report.files import atomic_write
 from simsched.report.page import page_context, template
@@ -38,17 +39,26 @@ def render_page(validation: Validation) -> str:
         "name": validation.folder.name or "validation",
         "facts": [
             ("measurements", str(validation.folder)),
-            ("constants", validation.calibration or "of the presets"),
-            ("cases", len(validation.comparisons)),
+            ("constants", _constants(validation)),
+            ("cases", str(len(validation.comparisons))),
         ],
-        "demands": [_demand_row(demand) for demand in validation.demands if demand.cases],
-        "headers": ("case", "load", *ERRORS, "measured spread of p99", "most likely because"),
-        "rows": [_row(c, validation.noise) for c in validation.comparisons],
+        "interrupted": validation.interrupted,
+        "demands": _demands(validation),
+        "runtimes": _runtimes(validation),
+        "cases": _cases(validation),
+        "noise": _noise(validation),
+        "phases": _phases(validation),
         "skipped": validation.skipped,
         "figures": [(figure, Markup(figure.json)) for figure in figures],
         "left_out": len(validation.comparisons) - len(shown),
     }
     return template("validation.html.j2").render(context)
+
+
+def _constants(found: Validation) -> str:
+    if found.calibration is None:
+        return "of the presets"
+    return f"{found.calibration} (sha256 {(found.calibration_sha256 or '')[:12]})"
 
 
 def worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -63,20 +73,88 @@ def percent(error: float) -> str:
     return f"{error:+.1%}"
 
 
-def _demand_row(demand: Demand) -> tuple[str, ...]:
-    verdict = "kept" if demand.kept else "missed"
-    return demand.what, f"{demand.limit:.0%}", f"{demand.found:.1%}", str(demand.cases), verdict
+def _demands(found: Validation) -> DataTable:
+    rows = tuple(
+        (
+            demand.what,
+            f"{demand.limit:.0%}",
+            f"{demand.found:.1%}",
+            str(demand.cases),
+            "kept" if demand.kept else "missed",
+        )
+        for demand in found.demands
+        if demand.cases
+    )
+    remark = "Load is the offered CPU load of the trace alone; in process: up to 0.9"
+    return DataTable(("demand", "limit", "found", "cases", "verdict"), rows, remark)
+
+
+def _runtimes(found: Validation) -> DataTable:
+    rows = tuple(
+        (
+            row.runtime,
+            row.load,
+            str(row.cases),
+            *(f"{row.median[key]:.1%}" for key in ERRORS),
+            *(f"{row.worst[key]:.0%}" for key in ("p50", "p99")),
+            ", ".join(row.missed) or "kept",
+        )
+        for row in found.runtimes
+    )
+    headers = ("runtime", "load", "cases", *ERRORS, "worst p50", "worst p99", "missed")
+    return DataTable(headers, rows)
+
+
+def _cases(found: Validation) -> DataTable:
+    headers = (
+        "case",
+        "load",
+        *ERRORS,
+        "±p99 measured",
+        "within 1 ms",
+        "within 5 %",
+        "memory",
+        "most likely because",
+    )
+    return DataTable(headers, tuple(_row(c, found.noise) for c in found.comparisons))
 
 
 def _row(comparison: Comparison, noise: dict[str, dict[str, float]]) -> tuple[str, ...]:
-    spread = noise.get(comparison.id.split("__rep", 1)[0], {}).get("p99")
+    spread = noise.get(comparison.repeated, {}).get("p99")
     return (
         comparison.id,
-        f"{comparison.load:.2f}",
+        f"{comparison.load:.2f}" + (", saturated" if comparison.saturated else ""),
         *(percent(comparison.errors[key]) for key in ERRORS),
         "" if spread is None else f"±{spread:.1%}",
+        f"{comparison.within_1_ms:.0%}",
+        f"{comparison.within_5_percent:.0%}",
+        f"{comparison.memory['error']:+.0%}" if comparison.memory else "",
         reason(comparison, noise),
     )
+
+
+def _noise(found: Validation) -> DataTable:
+    rows = tuple(
+        (name, f"{spread['runs']:.0f}", *(f"±{spread[key]:.1%}" for key in ERRORS))
+        for name, spread in found.noise.items()
+    )
+    remark = "Half the range over repetitions of one trace, over their median"
+    return DataTable(("trace", "runs", *ERRORS), rows, remark)
+
+
+def _phases(found: Validation) -> DataTable:
+    rows = tuple(
+        (
+            c.id,
+            *(
+                f"{c.phases['predicted'][key] * 1e6:.0f} ({c.phases['measured'][key] * 1e6:.0f})"
+                for key in PHASES
+            ),
+        )
+        for c in found.comparisons
+        if c.phases
+    )
+    return DataTable(("case", *PHASES), rows)
 
 
 def cdf_figure(comparison: Comparison, noise: dict[str, dict[str, float]]) -> Figure:

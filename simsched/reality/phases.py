@@ -1,9 +1,9 @@
 """Where the time of a request went, measured and predicted: which part of a model to mend.
 
 Both sides are cut at the same moments: the first instruction of the request, the end of its first
-work, its first instruction after the wait, and the end of its second work. Only where a thread waits with its
-request, the model begins the second work when the thread wakes: what it waits for a core then is in
-"wait" as measured and in "work2" as predicted, so the two are to be read together.
+work, its first instruction after the wait, and the end of its second work. Only where a thread
+waits with its request, the model begins the second work when the thread wakes: what it waits for a
+core then is in "wait" as measured and in "work2" as predicted, so read the two together.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ class StepTimes(Observer):
     patient = True
 
     def __init__(self, requests: int) -> None:
-        self.started: dict[int, Array] = {step: np.full(requests, np.nan) for step in (FIRST, LAST)}
-        self.ended: dict[int, Array] = {step: np.full(requests, np.nan) for step in (FIRST, LAST)}
+        self.begins: dict[int, Array] = {step: np.full(requests, np.nan) for step in (FIRST, LAST)}
+        self.ends: dict[int, Array] = {step: np.full(requests, np.nan) for step in (FIRST, LAST)}
 
     def step_started(self, now: float, task: Task) -> None:
         """Note the first instruction of a step."""
-        if task.pc in self.started:
-            self.started[task.pc][task.index] = now
+        if task.pc in self.begins:
+            self.begins[task.pc][task.index] = now
 
     def step_ended(self, now: float, task: Task) -> None:
         """Note the end of a step."""
-        if task.pc in self.ended:
-            self.ended[task.pc][task.index] = now
+        if task.pc in self.ends:
+            self.ends[task.pc][task.index] = now
 
 
 def predicted_phases(arrival_s: Array, finish_s: Array, steps: StepTimes) -> dict[str, float]:
     """Mean seconds of each phase, of the requests that ended."""
     marks = (
         arrival_s,
-        steps.started[FIRST],
-        steps.ended[FIRST],
-        steps.started[LAST],
-        steps.ended[LAST],
+        steps.begins[FIRST],
+        steps.ends[FIRST],
+        steps.begins[LAST],
+        steps.ends[LAST],
         finish_s,
     )
     spans = zip(PHASES, marks, marks[1:], strict=False)

@@ -14,6 +14,7 @@ import numpy as np
 from simsched.reality.by_runtime import RuntimeRow, by_runtime
 from simsched.reality.cases import CannotRead, MeasuredCase, read_cases
 from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor, reason
+from simsched.reality.document import SCHEMA, to_json
 from simsched.reality.phases import StepTimes, predicted_phases
 from simsched.reality.scenarios import Unknown, scenario_of
 from simsched.scenario import Scenario, ScenarioError
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from simsched.calibration import Calibration
 
 __all__ = ["SCHEMA", "Validation", "predict", "replay", "validate"]
-
-SCHEMA = "simsched.validation/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,10 @@ class Validation:
             "skipped": self.skipped,
         }
 
+    def to_json(self) -> str:
+        """The result document as text."""
+        return to_json(self.to_dict())
+
 
 def predict(case: MeasuredCase, calibration: str | None = None, phases: bool = False) -> Comparison:
     """Simulate a case's own trace and compare, request by request and by percentile.
@@ -112,7 +115,7 @@ def predict(case: MeasuredCase, calibration: str | None = None, phases: bool = F
         raise CannotRead(f"{case.id}: its config has no {error}") from None
     except ScenarioError as error:
         raise CannotRead(f"{case.id} makes no valid scenario: {error}") from None
-    steps = StepTimes(len(trace)) if phases else None
+    steps = StepTimes(len(case.arrays()["arrival_us"])) if phases else None
     try:
         run = simulate(scenario, scenario.schedulers[0], trace, 0, () if steps is None else [steps])
     except Exception as error:

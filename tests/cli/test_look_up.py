@@ -84,7 +84,7 @@ def test_an_example_is_shown_as_its_file() -> None:
     assert call("show", "io_heavy").stdout == examples.path_of("io_heavy").read_text()
 
 
-@pytest.mark.parametrize("what", ["scenario", "result"])
+@pytest.mark.parametrize("what", ["scenario", "result", "validation"])
 def test_schemas_are_schemas(what: str) -> None:
     jsonschema.Draft202012Validator.check_schema(call_json("schema", what))
 

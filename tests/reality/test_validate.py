@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from simsched.cli.app import app
-from simsched.reality.cases import CannotRead, read_cases
+import simsched
+from simsched.calibration import find_calibration
+from simsched.reality.by_runtime import by_runtime
+from simsched.reality.cases import read_cases
 from simsched.reality.compare import Comparison, demands, noise_floor, reason
+from simsched.reality.document import validation_schema
 from simsched.reality.replay import predict, replay
-from simsched.reality.scenarios import Unknown, scenario_of
-from simsched.scenario import Scenario
-from simsched.sim.engine import simulate
-from simsched.workload import draw
 
-CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "asyncio": ("asyncio", {"loop": "asyncio"}),
-    "asyncio_timer": ("asyncio", {"loop": "asyncio", "gen": "in-loop call_at"}),
-    "go2": ("go", {"gomaxprocs": 2}),
-    "vt1": ("java_vt", {"parallelism": 1}),
-    "jf8": ("java_fixed", {"threads": 8}),
-    "tpe40": ("py_tpe", {"threads": 40}),
-    "puller40": ("py_puller", {"threads": 40}),
-    "http_gsync4": ("http_gsync4", {"workers": 4, "keepalive": 0}),
-    "http_fa_def": ("http_fa_def", {"threads": 40, "loop": "uvloop", "keepalive": 1}),
-    "http_goweb1": ("http_goweb1", {"gomaxprocs": 1, "keepalive": 1}),
-    "http_jwvt2": ("http_jwvt2", {"parallelism": 2, "keepalive": 1}),
-}
-
-
-def write_case(folder: Path, case_id: str, *, slower: float = 1.0, load: float = 0.5) -> None:
-    """A case that was 'measured' by simulating it, and took `slower` times as long."""
-    (folder / "cases").mkdir(parents=True, exist_ok=True)
-    index = folder / "index.json"
-    records = json.loads(index.read_text()) if index.exists() else []
-    name = case_id.split("__")[0]
-    runtime, config = CONFIGS[name]
-    rng = np.random.default_rng(1)
-    arrays: dict[str, Any] = {
-        "arrival_us": np.cumsum(rng.exponential(2000.0, 300)),
-        "cpu1_us": rng.exponential(300.0, 300),
-        "io_us": np.full(300, 5000.0),
-        "cpu2_us": np.full(300, 100.0),
-        "latency_us": np.ones(300),
-    }
-    np.savez(folder / "cases" / f"{case_id}.npz", **arrays)
-    record = {
-        "id": case_id,
-        "kind": "http" if name.startswith("http_") else "inproc",
-        "runtime": runtime,
-        "cores": 2,
-        "rho_nominal": load,
-        "config": config,
-        "cpu_s": 1.0,
-    }
-    index.write_text(json.dumps([*records, record]))
-    (case,) = [c for c in read_cases(folder) if c.id == case_id]
-    scenario = Scenario.from_dict(scenario_of(case))
-    run = simulate(scenario, scenario.schedulers[0], draw(scenario, 0))
-    arrival_s = arrays["arrival_us"] / 1e6
-    arrays["latency_us"] = (run.finish_s - arrival_s) * 1e6 * slower
-    np.savez(folder / "cases" / f"{case_id}.npz", **arrays)
-    record["cpu_s"] = run.totals["busy_core_s"]
-    index.write_text(json.dumps([*records, record]))
+from .measured import CONFIGS, change, write_case
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -128,81 +80,120 @@ def test_demands_look_at_the_size_of_errors_and_at_their_own_cases() -> None:
     assert not found["HTTP servers, median error of p50"].kept
 
 
-class TestMistakes:
-    def test_a_folder_without_an_index(self, tmp_path: Path) -> None:
-        with pytest.raises(CannotRead, match=r"index\.json: No such file"):
-            read_cases(tmp_path)
-
-    def test_a_broken_index(self, tmp_path: Path) -> None:
-        (tmp_path / "index.json").write_text("[{")
-        with pytest.raises(CannotRead, match="is not JSON"):
-            read_cases(tmp_path)
-
-    def test_a_record_without_a_key(self, tmp_path: Path) -> None:
-        (tmp_path / "index.json").write_text('[{"id": "a"}]')
-        with pytest.raises(CannotRead, match="record 0 has no 'kind'"):
-            read_cases(tmp_path)
-
-    def test_a_case_without_its_arrays(self, tmp_path: Path) -> None:
-        write_case(tmp_path, "go2__mixed__500ps")
-        (tmp_path / "cases" / "go2__mixed__500ps.npz").unlink()
-        with pytest.raises(CannotRead, match=r"cannot read .*go2__mixed__500ps\.npz"):
-            replay(tmp_path)
-
-    def test_a_pattern_that_fits_nothing(self, tmp_path: Path) -> None:
-        write_case(tmp_path, "go2__mixed__500ps")
-        with pytest.raises(CannotRead, match='no case fits "java"'):
-            replay(tmp_path, ["java"])
-
-    def test_a_runtime_without_a_model_is_left_out_and_said_so(self, tmp_path: Path) -> None:
-        write_case(tmp_path, "go2__mixed__500ps")
-        index = tmp_path / "index.json"
-        index.write_text(index.read_text().replace('"go"', '"erlang"'))
-        found = replay(tmp_path)
-        assert not found.comparisons
-        assert found.skipped == ['go2__mixed__500ps: there is no model of the runtime "erlang"']
-        (case,) = read_cases(tmp_path)
-        with pytest.raises(Unknown):
-            scenario_of(case)
+def test_the_worst_case_is_not_held_to_more_than_the_repetitions_keep() -> None:
+    cases = [comparison_of(0.3, 0.6), comparison_of(0.1, 0.6)]
+    (worst,) = [d for d in demands(cases, {"x": {"p99": 0.2}}) if d.what == "in process, worst p99"]
+    assert (worst.found, worst.kept) == (0.3, False)
+    (worst,) = [d for d in demands(cases, {"x": {"p99": 0.3}}) if d.what == "in process, worst p99"]
+    assert (worst.cases, worst.kept) == (0, True)
 
 
-class TestCommand:
-    def invoke(self, *arguments: str) -> Any:
-        return CliRunner().invoke(app, ["validate", *arguments], env={"COLUMNS": "100"})
+def test_each_runtime_is_judged_by_the_demands_of_its_kind() -> None:
+    cases = [
+        replace(comparison_of(0.04, 0.6), family="go"),
+        replace(comparison_of(0.08, 0.6), family="go"),
+        replace(comparison_of(0.06, 0.6, "http"), family="http_goweb"),
+        replace(comparison_of(0.1, 1.1), family="go"),
+    ]
+    rows = {(row.runtime, row.load): row for row in by_runtime(cases)}
+    assert rows["go", "steady"].median["p50"] == pytest.approx(0.06)
+    assert rows["go", "steady"].worst["p50"] == 0.08
+    assert rows["go", "steady"].missed == ("p50", "p95", "p99", "throughput", "cpu")
+    assert rows["http_goweb", "steady"].missed == ("p50",)
+    assert rows["go", "overload"].missed == ("throughput",)
 
-    def test_json_on_stdout_and_a_page_and_a_document_in_the_folder(self, tmp_path: Path) -> None:
-        write_case(tmp_path / "truth", "go2__mixed__500ps")
-        result = self.invoke(
-            "--replay", str(tmp_path / "truth"), "--out", str(tmp_path / "out"), "--json", "-q"
-        )
-        assert result.exit_code == 0, result.output
-        document = json.loads(result.stdout)
-        assert document["schema"] == "simsched.validation/1"
-        assert [case["id"] for case in document["cases"]] == ["go2__mixed__500ps"]
-        assert json.loads((tmp_path / "out" / "validation.json").read_text()) == document
-        page = (tmp_path / "out" / "validation.html").read_text()
-        assert "predicted against measured" in page
-        assert "go2__mixed__500ps" in page
 
-    def test_the_table_has_a_row_for_each_case_and_the_demands(self, tmp_path: Path) -> None:
-        write_case(tmp_path, "go2__mixed__500ps")
-        result = self.invoke("--replay", str(tmp_path), "--out", str(tmp_path / "out"))
-        assert "go2__mixed__500ps" in result.stdout
-        assert "median error of p50" in result.stdout
+def test_requests_are_compared_one_by_one(tmp_path: Path) -> None:
+    write_case(tmp_path, "jf8__mixed__500ps", slower=1.02)
+    (c,) = replay(tmp_path).comparisons
+    (case,) = read_cases(tmp_path)
+    off_s = case.arrays()["latency_us"] / 1e6 * (1 - 1 / 1.02)
+    assert c.median_off_s == pytest.approx(np.median(off_s))
+    assert c.within_1_ms == pytest.approx(np.mean(off_s <= 1e-3))
+    assert c.within_5_percent == 1.0
+    assert c.unfinished == {"measured": 0, "predicted": 0}
 
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            (["--replay", "nowhere"], "index.json"),
-            (["--replay", "x", "--runtime", "go1"], "nothing is measured"),
-            (["--runtime", "erlang"], "erlang"),
-            (["--runtime", "go1", "--cores", "a"], "no list of CPUs"),
-            (["--runtime", "go1", "--cores", "4000"], "may not be used"),
-        ],
+
+def test_requests_that_did_not_end_are_counted(tmp_path: Path) -> None:
+    write_case(tmp_path, "jf8__mixed__500ps")
+    change(tmp_path, "jf8__mixed__500ps", latency_us=lambda old: np.r_[old[:-5], np.full(5, -1.0)])
+    (c,) = replay(tmp_path).comparisons
+    assert c.unfinished == {"measured": 5, "predicted": 0}
+
+
+def test_memory_is_compared_where_it_was_measured(tmp_path: Path) -> None:
+    write_case(tmp_path, "jf8__mixed__500ps")
+    assert replay(tmp_path).comparisons[0].memory == {}
+    index = tmp_path / "index.json"
+    (record,) = json.loads(index.read_text())
+    index.write_text(json.dumps([record | {"rss_kb": {"hwm": 80_000}}]))
+    memory = replay(tmp_path).comparisons[0].memory
+    assert memory["measured"] == 80_000 * 1024
+    assert memory["error"] == pytest.approx(memory["predicted"] / memory["measured"] - 1.0)
+
+
+@pytest.mark.parametrize("name", ["asyncio", "go2", "vt1", "jf8", "tpe40"])
+def test_the_phases_of_a_request_add_up_to_its_latency(tmp_path: Path, name: str) -> None:
+    case_id = f"{name}__mixed__500ps"
+    write_case(tmp_path, case_id)
+    change(
+        tmp_path,
+        case_id,
+        inject_us=lambda _: np.full(300, 40.0),
+        wait_us=lambda _: np.full(300, 60.0),
+        phase1_us=lambda _: np.full(300, 300.0),
+        iowait_us=lambda _: np.full(300, 5000.0),
+        phase2_us=lambda _: np.full(300, 100.0),
     )
-    def test_bad_input_is_one_clear_error(
-        self, tmp_path: Path, arguments: list[str], message: str
-    ) -> None:
-        result = self.invoke(*arguments, "--out", str(tmp_path / "out"))
-        assert result.exit_code == 2
-        assert message in result.output
+    (c,) = replay(tmp_path, phases=True).comparisons
+    assert c.phases["measured"]["before"] == pytest.approx(100e-6)
+    (case,) = read_cases(tmp_path)
+    mean_s = np.mean(case.arrays()["latency_us"]) / 1e6  # it is what the model itself does
+    for side in ("measured", "predicted"):
+        assert sum(c.phases[side].values()) == pytest.approx(mean_s)
+    assert c.phases["predicted"]["work1"] >= np.mean(case.arrays()["cpu1_us"]) / 1e6 - 1e-9
+    assert c.phases["predicted"]["wait"] >= 5e-3 - 1e-9
+
+
+def test_looking_at_phases_changes_no_prediction(tmp_path: Path) -> None:
+    for name in ("asyncio", "go2", "vt1", "tpe40"):
+        write_case(tmp_path, f"{name}__mixed__500ps")
+    with_phases = replay(tmp_path, phases=True).comparisons
+    assert [replace(c, phases={}) for c in with_phases] == replay(tmp_path).comparisons
+
+
+def test_an_interrupted_validation_keeps_what_is_done(tmp_path: Path) -> None:
+    for name in ("asyncio", "go2", "jf8"):
+        write_case(tmp_path, f"{name}__mixed__500ps")
+
+    def stop_after_two(done: int, total: int, label: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    found = replay(tmp_path, progress=stop_after_two)
+    assert found.interrupted
+    assert [c.runtime for c in found.comparisons] == ["asyncio", "go2"]
+
+
+def test_the_noise_of_a_chosen_case_comes_from_the_whole_folder(tmp_path: Path) -> None:
+    for k, slower in enumerate((0.9, 1.0, 1.1)):
+        write_case(tmp_path, f"jf8__mixed__500ps__rep{k}", slower=slower)
+    assert replay(tmp_path, ["rep2"]).noise["jf8__mixed__500ps"]["runs"] == 3
+
+
+def test_the_door_for_scripts_is_the_same(tmp_path: Path) -> None:
+    write_case(tmp_path, "go2__mixed__500ps")
+    found = simsched.validate(str(tmp_path), calibration="kvm-2vcpu")
+    assert found.calibration_sha256 == find_calibration("kvm-2vcpu").sha256
+    document = json.loads(found.to_json())
+    jsonschema.Draft202012Validator(validation_schema()).validate(document)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SIMSCHED_FIDELITY" not in os.environ, reason="SIMSCHED_FIDELITY: no folder")
+def test_every_case_of_a_folder_is_predicted_and_none_is_left_out() -> None:
+    folder = Path(os.environ["SIMSCHED_FIDELITY"])
+    found = replay(folder, calibration="kvm-2vcpu", jobs=os.cpu_count() or 1)
+    assert [c.id for c in found.comparisons] == [c.id for c in read_cases(folder)]
+    missed = [f"{d.what}: {d.found:.1%} > {d.limit:.0%}" for d in found.demands if not d.kept]
+    assert missed == []

@@ -1,0 +1,85 @@
+"""What `simsched validate` prints: errors case by case, by runtime, and what is demanded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from simsched.reality.page import ERRORS, percent
+from simsched.reality.phases import PHASES
+
+if TYPE_CHECKING:
+    from simsched.reality.replay import Validation
+
+SHORT = {"throughput": "rate"}
+TITLES = [SHORT.get(key, key) for key in ERRORS]
+
+
+def tables(found: Validation) -> Iterator[Table]:
+    """The tables, those that hold something."""
+    yield _errors(found)
+    if any(comparison.phases for comparison in found.comparisons):
+        yield _phases(found)
+    if found.noise:
+        yield _noise(found)
+    if found.runtimes:
+        yield _runtimes(found)
+    yield _demands(found)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    first, *others = columns
+    table.add_column(first, overflow="fold")
+    for column in others:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _errors(found: Validation) -> Table:
+    table = _table("predicted against measured", "case", "load", *TITLES)
+    for c in found.comparisons:
+        load = f"{c.load:.2f}{' sat.' if c.saturated else ''}"
+        table.add_row(c.id, load, *(percent(c.errors[key]) for key in ERRORS))
+    return table
+
+
+def _phases(found: Validation) -> Table:
+    table = _table("where the time went, mean us: predicted (measured)", "case", *PHASES)
+    for c in found.comparisons:
+        if c.phases:
+            predicted, measured = c.phases["predicted"], c.phases["measured"]
+            cells = (f"{predicted[k] * 1e6:.0f} ({measured[k] * 1e6:.0f})" for k in PHASES)
+            table.add_row(c.id, *cells)
+    return table
+
+
+def _noise(found: Validation) -> Table:
+    table = _table("the measurements' own spread", "trace", "runs", *TITLES)
+    for name, spread in found.noise.items():
+        cells = (f"±{spread[key]:.1%}" for key in ERRORS)
+        table.add_row(name, f"{spread['runs']:.0f}", *cells)
+    return table
+
+
+def _runtimes(found: Validation) -> Table:
+    table = _table("median size of errors, * beyond what is demanded", "runtime", "n", *TITLES)
+    for row in found.runtimes:
+        name = row.runtime if row.load == "steady" else f"{row.runtime}, overload"
+        cells = (f"{row.median[key]:.1%}{'*' if key in row.missed else ' '}" for key in ERRORS)
+        table.add_row(name, str(row.cases), *cells)
+    return table
+
+
+def _demands(found: Validation) -> Table:
+    table = _table("what is demanded", "demand", "limit", "found", "cases", "")
+    for demand in found.demands:
+        if demand.cases:
+            verdict = "kept" if demand.kept else "MISSED"
+            cells = (f"{demand.limit:.0%}", f"{demand.found:.1%}", str(demand.cases), verdict)
+            table.add_row(demand.what, *cells)
+    return table

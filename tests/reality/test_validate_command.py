@@ -1,0 +1,57 @@
+"""`simsched validate --replay`: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from simsched.cli.app import app
+
+from .measured import write_case
+
+
+class TestCommand:
+    def invoke(self, *arguments: str) -> Any:
+        return CliRunner().invoke(app, ["validate", *arguments], env={"COLUMNS": "100"})
+
+    def test_json_on_stdout_and_a_page_and_a_document_in_the_folder(self, tmp_path: Path) -> None:
+        write_case(tmp_path / "truth", "go2__mixed__500ps")
+        result = self.invoke(
+            "--replay", str(tmp_path / "truth"), "--out", str(tmp_path / "out"), "--json", "-q"
+        )
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert document["schema"] == "simsched.validation/1"
+        assert [case["id"] for case in document["cases"]] == ["go2__mixed__500ps"]
+        assert json.loads((tmp_path / "out" / "validation.json").read_text()) == document
+        page = (tmp_path / "out" / "validation.html").read_text()
+        assert "predicted against measured" in page
+        assert "go2__mixed__500ps" in page
+
+    def test_the_table_has_a_row_for_each_case_and_the_demands(self, tmp_path: Path) -> None:
+        write_case(tmp_path, "go2__mixed__500ps")
+        result = self.invoke("--replay", str(tmp_path), "--out", str(tmp_path / "out"))
+        assert "go2__mixed__500ps" in result.stdout
+        assert "median error of p50" in result.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--replay", "nowhere"], "index.json"),
+            (["--replay", "x", "--runtime", "go1"], "nothing is measured"),
+            (["--replay", "x", "--repeat", "3"], "nothing is measured"),
+            (["--runtime", "erlang"], "erlang"),
+            (["--runtime", "go1", "--cores", "a"], "no list of CPUs"),
+            (["--runtime", "go1", "--cores", "4000"], "may not be used"),
+        ],
+    )
+    def test_bad_input_is_one_clear_error(
+        self, tmp_path: Path, arguments: list[str], message: str
+    ) -> None:
+        result = self.invoke(*arguments, "--out", str(tmp_path / "out"))
+        assert result.exit_code == 2
+        assert message in result.output
