@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from simsched.cli import (
+    calibrate_command,
     check_command,
     doctor_command,
     explain_command,
@@ -77,6 +78,9 @@ app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_a
 app.command(
     "validate", rich_help_panel=REALITY, epilog=validate_command.EPILOG, no_args_is_help=True
 )(validate_command.validate)
+app.command("calibrate", rich_help_panel=REALITY, epilog=calibrate_command.EPILOG)(
+    calibrate_command.calibrate
+)
 app.command("doctor", rich_help_panel=REALITY, epilog=doctor_command.EPILOG)(doctor_command.doctor)
 app.command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
 app.command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)

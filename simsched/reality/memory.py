@@ -10,7 +10,7 @@ from simsched.reality.processes import Child, RunFailed, script
 from simsched.reality.runtimes import runtime_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from simsched.reality.toolchains import Tools
@@ -41,7 +41,12 @@ Told = list[dict[str, Any]]
 
 
 def measure_memory(
-    tools: Tools, cpus: tuple[int, ...], progress: Callable[[str], None] | None = None
+    tools: Tools,
+    cpus: tuple[int, ...],
+    progress: Callable[[str], None] | None = None,
+    *,
+    wanted: Mapping[str, Sequence[int]] | None = None,
+    timeout_s: float = MEMORY_S,
 ) -> tuple[Told, list[Skipped]]:
     """Memory of idle tasks, as the entries of ``memory.json``, and what was left out.
 
@@ -49,10 +54,15 @@ def measure_memory(
         tools: where the drivers come from.
         cpus: CPUs the process may use.
         progress: told what is measured next.
+        wanted: only these, as the driver calls them, and how many; None: all there are.
+        timeout_s: how long one number of one of them may take.
     """
     made: Told = []
     skipped: list[Skipped] = []
-    for name, kind, numbers in _IDLE:
+    for name, kind, all_numbers in _IDLE:
+        numbers = all_numbers if wanted is None else wanted.get(kind, ())
+        if not numbers:
+            continue
         runtime = runtime_named(name)
         reason = tools.missing(runtime)
         if reason:
@@ -66,7 +76,7 @@ def measure_memory(
                 with Child(
                     [*command, "--threads", str(n)], cpus, log=tools.scratch / "memory.log"
                 ) as child:
-                    made.append(child.line(MEMORY_S))
+                    made.append(child.line(timeout_s))
             except RunFailed as error:
                 skipped.append(Skipped(f"memory of {n:,} {kind}", str(error)))
     return made, skipped

@@ -75,8 +75,9 @@ async def loop_costs(name: str) -> None:
     async def napping(ops: int) -> None:
         await asyncio.gather(*[loop.create_task(asyncio.sleep(0.002)) for _ in range(ops)])
 
-    await creations(name, loop)
     await per_operation(f"{name}_task_create_run_gather", 1000, bulk)
+    await yielding(name)
+    await creations(name, loop)
     await per_operation(f"{name}_task_create_run_nogather", 1000, untied)
     await per_operation(f"{name}_sleep0_switch", 4000, switches)
     await cpu_per_operation(f"{name}_task_with_sleep_cpu_each", 2000, napping)
@@ -93,6 +94,20 @@ async def loop_costs(name: str) -> None:
             await asyncio.sleep(0.003)
 
     await cpu_per_operation(f"{name}_cpu_per_idle_wake_sleep3ms", 20, wakes)
+
+
+async def yielding(name: str) -> None:
+    """A turn of the loop for one task, and for one of many tasks."""
+
+    async def yields(times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0)
+
+    async def many(ops: int) -> None:
+        await asyncio.gather(*[yields(ops // 1000) for _ in range(1000)])
+
+    await per_operation(f"{name}_sleep0_alone", 2000, yields)
+    await per_operation(f"{name}_sleep0_of_many", 40_000, many, batches=10)
 
 
 async def creations(name: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -220,18 +235,25 @@ def run_lengths(seconds: float) -> list[float]:
     return found or [seconds * 1e6]
 
 
-def main() -> None:
-    """All costs."""
-    asyncio.run(loop_costs("asyncio"))
-    try:
-        import uvloop
-    except ImportError:
-        pass
-    else:
-        uvloop.run(loop_costs("uvloop"))
-    thread_costs()
-    interpreter_lock_costs()
+PARTS = ("asyncio", "uvloop", "threads", "lock")
+
+
+def main(parts: Sequence[str]) -> None:
+    """The costs of these parts, or all."""
+    if "asyncio" in parts:
+        asyncio.run(loop_costs("asyncio"))
+    if "uvloop" in parts:
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            uvloop.run(loop_costs("uvloop"))
+    if "threads" in parts:
+        thread_costs()
+    if "lock" in parts:
+        interpreter_lock_costs()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or PARTS)
