@@ -180,6 +180,9 @@ def _record(
         plan["runtimes"] = tuple(runtimes)
     if cores is not None:
         plan["cpus"] = _cpus(cores)
+    busy, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if busy > 0.25 * cpus:
+        warn("busy", f"others keep {busy:.1f} of {cpus} cores busy: what is measured will be slow")
     try:
         with display(quiet=quiet) as progress:
             recorded = record(RecordPlan(**plan), folder, progress)

@@ -34,7 +34,7 @@ def _table(title: str, *columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     first, *others = columns
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="fold", min_width=16)
     for column in others:
         table.add_column(column, justify="right", no_wrap=True)
     return table
@@ -49,13 +49,19 @@ def _errors(found: Validation) -> Table:
 
 
 def _phases(found: Validation) -> Table:
-    table = _table("where the time went, mean us: predicted (measured)", "case", *PHASES)
+    table = _table("where the time went, mean ms: predicted (measured)", "case", *PHASES)
     for c in found.comparisons:
         if c.phases:
             predicted, measured = c.phases["predicted"], c.phases["measured"]
-            cells = (f"{predicted[k] * 1e6:.0f} ({measured[k] * 1e6:.0f})" for k in PHASES)
+            cells = (f"{_ms(predicted[k])} ({_ms(measured[k])})" for k in PHASES)
             table.add_row(c.id, *cells)
     return table
+
+
+def _ms(seconds: float) -> str:
+    """Milliseconds to three digits, and no more than microseconds."""
+    ms = round(seconds * 1e3, 3) + 0.0  # no minus before a zero
+    return f"{ms:.3g}" if abs(ms) < 1000 else f"{ms:.0f}"
 
 
 def _noise(found: Validation) -> Table:

@@ -147,7 +147,7 @@ def _phases(found: Validation) -> DataTable:
         (
             c.id,
             *(
-                f"{c.phases['predicted'][key] * 1e6:.0f} ({c.phases['measured'][key] * 1e6:.0f})"
+                f"{c.phases['predicted'][key] * 1e6:,.0f} ({c.phases['measured'][key] * 1e6:,.0f})"
                 for key in PHASES
             ),
         )

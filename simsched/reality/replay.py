@@ -191,6 +191,8 @@ def replay(
     comparisons: list[Comparison] = []
     skipped: list[str] = []
     interrupted = False
+    if progress is not None:
+        progress(0, len(cases), "")
     try:
         outcomes = _outcomes([(case, calibration, phases) for case in cases], jobs)
         for k, outcome in enumerate(outcomes):
