@@ -15,10 +15,10 @@ from typing import Any
 from simsched.calibration.constants import (
     RUNTIMES,
     Constant,
-    Costs,
     constants_of,
     host_constants,
 )
+from simsched.calibration.costs import Costs
 from simsched.calibration.machine import Machine, Noise, look, noise
 from simsched.reality.memory import measure_memory
 from simsched.reality.processes import Child, RunFailed, script

@@ -81,7 +81,7 @@ def calibrate(
         raise typer.BadParameter(f"{out} does not end in .toml", param_hint="--out")
     RunFolder(out.parent).prepare()
     try:
-        with display(quiet=quiet) as progress:
+        with display(quiet=quiet, what="measurements") as progress:
             found = measure(names, quick=quick, progress=progress)
     except KeyboardInterrupt:
         warn("interrupted", "no file is written")

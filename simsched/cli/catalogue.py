@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from simsched.calibration import calibration_names, find_calibration
 from simsched.cli import examples
 from simsched.scenario import load_preset, preset_names
 from simsched.scenario.arrivals import ARRIVAL_KINDS
@@ -46,6 +47,9 @@ def catalogue() -> dict[str, list[Entry]]:
     return {
         "examples": [_entry(name, examples.description(name)) for name in examples.names()],
         "presets": [_preset(name) for name in preset_names()],
+        "calibrations": [
+            _entry(name, find_calibration(name).description) for name in calibration_names()
+        ],
         "schedulers": _models(SCHEDULER_KINDS, hide={"kind", "name", "preset"}),
         "arrivals": _models(ARRIVAL_KINDS, hide={"kind"}),
         "steps": _models(STEP_KINDS, hide={"name"}),

@@ -32,6 +32,7 @@ SHOW_EPILOG = "\n".join(
 TITLES = {
     "examples": "Examples: simsched run --example NAME",
     "presets": 'Presets: [[schedulers]] preset = "NAME"',
+    "calibrations": "Calibrations: simsched run FILE --calibration NAME",
     "schedulers": 'Schedulers: [[schedulers]] kind = "NAME"',
     "arrivals": 'Arrivals: [workload.arrivals] kind = "NAME"',
     "steps": "Steps: steps = [{ NAME = ... }]",

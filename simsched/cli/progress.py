@@ -34,11 +34,16 @@ class Display(Protocol):
         """So many of so many simulations are done, and the label is of the last of them."""
 
 
-def display(*, quiet: bool) -> Display:
-    """The display that fits stderr."""
+def display(*, quiet: bool, what: str = "simulations") -> Display:
+    """The display that fits stderr.
+
+    Args:
+        quiet: show nothing.
+        what: what is counted.
+    """
     if quiet:
         return Silence()
-    return Bar() if is_live(sys.stderr) else Heartbeat()
+    return Bar(what) if is_live(sys.stderr) else Heartbeat(what=what)
 
 
 class Silence:
@@ -57,7 +62,8 @@ class Silence:
 class Bar:
     """A bar that redraws itself, and is gone when the run is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "simulations") -> None:
+        self._what = what
         self._bar: RichBar | None = None
 
     def __enter__(self) -> Self:
@@ -71,7 +77,7 @@ class Bar:
         )
 
         self._bar = Progress(
-            TextColumn("simulating"),
+            TextColumn(self._what),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -99,7 +105,8 @@ class Bar:
 class Heartbeat:
     """A plain line every `interval_s` seconds, for logs; nothing at all for a short run."""
 
-    def __init__(self, interval_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, interval_s: float = HEARTBEAT_S, what: str = "simulations") -> None:
+        self._what = what
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -123,7 +130,7 @@ class Heartbeat:
         """What is said at a beat."""
         done, total = self._state
         elapsed_s = time.monotonic() - self._start_s
-        return f"simsched: {done} of {total} simulations done after {elapsed_s:.0f} s"
+        return f"simsched: {done} of {total} {self._what} done after {elapsed_s:.0f} s"
 
     def _beat(self) -> None:
         while not self._stop.wait(self._interval_s):

@@ -10,7 +10,8 @@ from cli.calls import call, call_json
 
 from simsched.calibration import load_calibration, loads_calibration
 from simsched.calibration import measure as measuring
-from simsched.calibration.constants import RUNTIMES, Constant, Costs, constants_of, host_constants
+from simsched.calibration.constants import RUNTIMES, Constant, constants_of, host_constants
+from simsched.calibration.costs import Costs
 from simsched.calibration.machine import Machine, Noise
 from simsched.calibration.measure import Measured, from_costs
 from simsched.calibration.write import calibration_toml

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import tomli
 
+from simsched.calibration import calibration_names
 from simsched.cli import catalogue, complete, examples
 from simsched.scenario import load_preset, load_scenario, preset_names
 from simsched.scenario.arrivals import ARRIVAL_KINDS
@@ -30,6 +31,7 @@ def test_everything_a_scenario_can_name_is_listed_with_a_description() -> None:
     assert names == {
         "examples": list(examples.names()),
         "presets": list(preset_names()),
+        "calibrations": list(calibration_names()),
         "schedulers": list(SCHEDULER_KINDS),
         "arrivals": list(ARRIVAL_KINDS),
         "steps": list(STEP_KINDS),
