@@ -200,7 +200,7 @@ def scenario_of(
     cores: int = 1,
     os: Mapping[str, Any] | None = None,
     arrivals: Mapping[str, Any] | None = None,
-    resources: Mapping[str, int] | None = None,
+    resources: Mapping[str, int | Spec] | None = None,
     connections: Mapping[str, Any] | None = None,
     duration: str = "1s",
     host: Mapping[str, Any] | None = None,
@@ -217,7 +217,10 @@ def scenario_of(
                 "requests": [dict(c) for c in classes],
                 **wires,
             },
-            "resources": {name: {"capacity": n} for name, n in (resources or {}).items()},
+            "resources": {
+                name: {"capacity": pool} if isinstance(pool, int) else pool
+                for name, pool in (resources or {}).items()
+            },
             "schedulers": [scheduler],
         }
     )
@@ -228,7 +231,7 @@ def run(
     *requests: Request,
     cores: int = 1,
     os: Mapping[str, Any] | None = None,
-    resources: Mapping[str, int] | None = None,
+    resources: Mapping[str, int | Spec] | None = None,
     connections: Mapping[str, Any] | None = None,
     seed: int = 1,
     watch: Sequence[Observer] = (),

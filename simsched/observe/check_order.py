@@ -72,8 +72,8 @@ class Discipline(Checker):
 
 
 def _has_left(task: Task) -> bool:
-    """Whether it may have left the middle of a queue: its client gave up, or its process died."""
-    return task.cancelled or task.over
+    """Whether it may have left the middle of a queue: it or its client gave up, or it died."""
+    return task.cancelled or task.broken or task.over
 
 
 class OpaqueDemands:

@@ -251,3 +251,14 @@ class Resource(Model):
     capacity: Annotated[int, IntRange(1, 1_000_000_000)] = Field(
         description="Units that can be taken at a time, such as connections of a pool."
     )
+    timeout_s: PositiveDuration | None = Field(
+        alias="timeout",
+        default=None,
+        description="Longest wait for a unit, after which the request fails: connectionTimeout of "
+        "HikariCP, whose default is 30s. Absent: it waits for ever.",
+    )
+    max_waiting: Annotated[int, IntRange(0, 1_000_000_000)] | None = Field(
+        default=None,
+        description="Requests that may wait for a unit; the next one fails at once: "
+        "pendingAcquireMaxCount of Reactor Netty. Absent: no limit.",
+    )

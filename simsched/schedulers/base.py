@@ -152,8 +152,8 @@ class Scheduler(ABC):
         self.entered(self.clock.now, task, phase)
 
     def step_done(self, task: Task) -> None:
-        """The step the task stands at is complete."""
-        if self.detailed:
+        """The step the task stands at is complete, unless the task is broken: it has failed."""
+        if self.detailed and not task.broken:
             self.observers.step_ended(self.clock.now, task)
         task.pc += 1
 
@@ -191,13 +191,22 @@ class Scheduler(ABC):
         heir.wake = None
 
     def drop_held(self, task: Task) -> list[Task]:
-        """Give everything back that a cancelled task holds; returns the tasks it passes to."""
+        """Give back all that a cancelled or broken task holds; returns the tasks it passes to."""
         heirs = []
         while task.held:
             heir = self._own(task.held[-1].release(task))
             if heir is not None:
                 heirs.append(heir)
         return heirs
+
+    def ends(self, task: Task) -> None:
+        """The request is over, and holds nothing: tell its client, if that still listens."""
+        if task.cancelled:
+            self.clients.abandoned(task)
+        elif task.broken:
+            self.clients.failed(task)
+        else:
+            self.clients.completed(task)
 
     # -- branches of a parallel step ---------------------------------------------------------
 
@@ -219,12 +228,14 @@ class Scheduler(ABC):
         """A branch is over and holds nothing; returns its parent if no other branch is left.
 
         The parent can then be run again. Its step has still to be ended (``step_done``), unless it
-        was cancelled: then no step follows.
+        was cancelled: then no step follows. None follows either if a branch has failed, for which
+        the parent waits until all have ended.
         """
         parent = branch.parent
         assert parent is not None
         parent.branches.remove(branch)
         branch.over = True
+        parent.broken |= branch.broken
         self.observers.joined(self.clock.now, branch)
         if parent.branches:
             return None

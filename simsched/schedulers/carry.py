@@ -31,7 +31,7 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
     thread.task = task
     scheduler.enter(task, CPU)
     ops = task.ops
-    while task.pc < end and not task.cancelled:
+    while task.pc < end and not task.cancelled and not task.broken:
         op = ops[task.pc]
         if detailed:
             observers.step_started(clock.now, task)
@@ -71,11 +71,15 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
                 yield clock.event_at(until_s, IO_DONE | task.index)
                 scheduler.enter(task, CPU)
             elif op.code == program.ACQUIRE and not resources[op.arg].acquire(task):
-                scheduler.enter(task, resources[op.arg].phase)
-                thread.sleep()
-                task.wake = clock.event()
-                yield task.wake
-                scheduler.enter(task, CPU)
+                if not task.broken:
+                    scheduler.enter(task, resources[op.arg].phase)
+                    thread.sleep()
+                    task.wake = clock.event()
+                    yield task.wake
+                    scheduler.enter(task, CPU)
+                if task.failed():  # an exception is thrown: no step follows
+                    task.pc = len(ops)
+                    break
         scheduler.step_done(task)
     if owed_s or thread.core is None:
         wait = thread.run(owed_s, task.index)
@@ -87,12 +91,10 @@ def carry(scheduler: Scheduler, thread: OsThread, task: Task, owed_s: float, end
 
 def end_carried(scheduler: Scheduler, task: Task) -> None:
     """The thread is done with a request, or has noticed that its client has given up."""
-    if task.cancelled:
+    if task.cancelled or task.broken:
         for heir in scheduler.drop_held(task):
             scheduler.granted(heir)
-        scheduler.clients.abandoned(task)
-    else:
-        scheduler.clients.completed(task)
+    scheduler.ends(task)
 
 
 def book_start(scheduler: Scheduler, thread: OsThread, task: Task, overhead_s: float) -> None:

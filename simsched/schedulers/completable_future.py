@@ -158,7 +158,7 @@ class CompletableFuture(FutureCalls):
     def _steps(self, carrier: Carrier, task: Task) -> Asked:
         """Run what there is to run; whether the task has left the thread before its end."""
         clock, ops = self.clock, task.ops
-        while task.pc < len(ops) and not task.cancelled and task.stage != BROKEN:
+        while task.pc < len(ops) and not self._over(task):
             op = ops[task.pc]
             if self.detailed:
                 self.observers.step_started(clock.now, task)
@@ -171,10 +171,14 @@ class CompletableFuture(FutureCalls):
             elif op.code == op_code.ACQUIRE:
                 resource = self.resources[op.arg]
                 if not resource.acquire(task):
+                    if task.broken:
+                        return False
                     if self._is_future(op):
                         self.enter(task, resource.phase)
                         return True
                     yield from self._await_permit(carrier, task, op)
+                    if task.failed():
+                        return False
             elif op.code == op_code.FORK:
                 for branch in self.fork(task, op):
                     self._push(carrier, branch)
@@ -202,16 +206,13 @@ class CompletableFuture(FutureCalls):
 
     def _finish(self, carrier: Carrier, task: Task) -> Task | None:
         """The task has ended; returns another one that goes on on this thread."""
-        broken = task.stage == BROKEN
-        if broken or task.cancelled:
+        if self._over(task):
             for heir in self.drop_held(task):
                 self._grant(heir, carrier)
         if task.parent is not None:
             return self._branch_done(carrier, task)
-        if task.cancelled:
-            self.clients.abandoned(task)
-        elif broken:
+        if task.stage == BROKEN and not task.cancelled:
             self.clients.failed(task)
         else:
-            self.clients.completed(task)
+            self.ends(task)
         return None

@@ -92,7 +92,7 @@ class Coroutines(Scheduler):
             if task.left_s:  # what the server does for each request, or an executor's hand-over
                 self.owed_s += task.left_s
                 task.left_s = 0.0
-            if task.cancelled:  # CancelledError is thrown where it waits: no step follows
+            if task.cancelled or task.broken:  # an error is thrown where it waits: no step follows
                 task.pc = len(task.ops)
             if task.worker is not None and not self._resumed(task):
                 return None
@@ -165,7 +165,7 @@ class Coroutines(Scheduler):
             resource = self.resources[op.arg]
             if resource.acquire(task):
                 return True
-            if task.cancelled:
+            if task.cancelled or task.broken:
                 resource.withdraw(task)
                 self._finish(task)
             else:
@@ -241,20 +241,18 @@ class Coroutines(Scheduler):
     # -- the end -----------------------------------------------------------------------------
 
     def _finish(self, task: Task) -> None:
-        if task.cancelled:
+        if task.cancelled or task.broken:
             for heir in self.drop_held(task):
                 self._grant(heir)
         if task.parent is not None:
             self._branch_done(task)
             return
         self.tasks -= 1
-        if task.cancelled:
-            self.clients.abandoned(task)
-        elif self.unsent is not None:
+        if self.unsent is not None and not task.cancelled:
             self.enter(task, RUN_QUEUE)
             self.unsent.append(task)
         else:
-            self.clients.completed(task)
+            self.ends(task)
 
     def _branch_done(self, branch: Task) -> None:
         """The last branch resolves the future that its parent awaits."""

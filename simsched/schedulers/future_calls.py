@@ -176,5 +176,9 @@ class FutureCalls(Scheduler):
 
     def _joined(self, owner: Task) -> None:
         """The step is complete, unless no other will follow."""
-        if not owner.cancelled and owner.stage != BROKEN:
+        if not self._over(owner):
             self.step_done(owner)
+
+    def _over(self, task: Task) -> bool:
+        """Whether no step follows: its client has given up, or an exception has ended it."""
+        return task.cancelled or task.broken or task.stage == BROKEN

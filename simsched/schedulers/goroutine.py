@@ -199,6 +199,8 @@ class Goroutine(GoCalls):
         """Run ``g`` until it parks, ends, is preempted, or loses its P in a system call."""
         clock = self.clock
         ops = g.ops
+        if g.broken:  # its wait, or one of its branches, has returned an error
+            g.pc = len(ops)
         while g.pc < len(ops):
             op = ops[g.pc]
             if op.code == op_code.CPU:
@@ -226,7 +228,7 @@ class Goroutine(GoCalls):
                 if heir is not None:
                     self._grant(heir, m)
             elif not (op.code == op_code.ACQUIRE and self.resources[op.arg].acquire(g)):
-                if g.cancelled:
+                if g.cancelled or g.broken:
                     if op.code == op_code.ACQUIRE:
                         self.resources[op.arg].withdraw(g)
                     break
@@ -270,12 +272,10 @@ class Goroutine(GoCalls):
 
     def _finish(self, m: M, g: Task) -> None:
         del self.inside[g]
-        if g.cancelled:
+        if g.cancelled or g.broken:
             for heir in self.drop_held(g):
                 self._grant(heir, m)
         if g.parent is not None:
             self._done(m, g)
-        elif g.cancelled:
-            self.clients.abandoned(g)
         else:
-            self.clients.completed(g)
+            self.ends(g)

@@ -98,7 +98,8 @@ class Pipelines(Signals):
         self.goes_to(task, worker.place)
         self.entered(clock.now, task, CPU)
         task.thread = thread
-        if task.cancelled or task.stage == BROKEN:  # it waited, and hears of it now: no step more
+        if task.cancelled or task.broken or task.stage == BROKEN:
+            # It waited, and hears of it now: no step more.
             task.pc = len(task.ops)
         if task.stage < WRITES:
             task.stage = RUNS
@@ -151,7 +152,7 @@ class Pipelines(Signals):
             if resource.acquire(task):
                 self.goes_to(task, worker.place)
                 return True
-            if task.cancelled:  # the subscription is cancelled as soon as it is made
+            if task.cancelled or task.broken:  # the subscription is over as soon as it is made
                 resource.withdraw(task)
                 task.pc, task.stage = len(task.ops), BROKEN
             else:
@@ -183,7 +184,7 @@ class Pipelines(Signals):
 
     def _end(self, worker: Worker, task: Task) -> Task | None:
         """The pipeline is over; returns the one that its end signals on this thread."""
-        broken = task.stage == BROKEN
+        broken = task.broken or task.stage == BROKEN
         if task.parent is None and worker is not loop_of(task) and not task.cancelled:
             self.execute(task, BROKEN if broken else WRITES)
             return None
@@ -192,12 +193,10 @@ class Pipelines(Signals):
                 self.granted(heir)
         if task.parent is not None:
             return self._branch_over(task, task.parent, broken=broken)
-        if task.cancelled:
-            self.clients.abandoned(task)
-        elif broken:
+        if broken and not task.broken and not task.cancelled:  # by a scheduler of Reactor
             self.clients.rejected(task)
         else:
-            self.clients.completed(task)
+            self.ends(task)
         return None
 
     def _branch_over(self, branch: Task, parent: Task, *, broken: bool) -> Task | None:

@@ -84,8 +84,8 @@ class VirtualCalls(Scheduler):
         self.pool.push_local(carrier, owner)
 
     def _scope_ends(self, owner: Task) -> None:
-        """``join`` returns, or has thrown ``InterruptedException``: then no step follows."""
-        if owner.cancelled:
+        """``join`` returns, or has thrown (it was interrupted, a branch threw): then no step."""
+        if owner.cancelled or owner.broken:
             owner.pc = len(owner.ops)
         else:
             self.step_done(owner)

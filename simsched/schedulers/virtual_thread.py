@@ -224,7 +224,7 @@ class VirtualThread(VirtualCalls):
                     if not pins:
                         return
                     yield from self._pinned_wait(carrier, task)
-                    if task.broken:
+                    if task.failed():
                         break
                 if op.kind == "synchronized" and self.monitors_pin:
                     task.pins += 1

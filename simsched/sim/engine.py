@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
     from simsched.scenario import Scenario, SchedulerSpec
     from simsched.schedulers.base import Scheduler
+    from simsched.sim.task import Task
     from simsched.workload import ClosedTrace, RequestTrace
 
 ENGINE = "simpy"
@@ -61,10 +62,7 @@ class Simulation:
             self._connect()
         else:
             self.clients = Clients(self.clock, self.observers, trace, scenario.duration_s)
-        resources = {
-            name: Resource(self.clock, self.observers, name, capacity)
-            for name, capacity in self._capacities().items()
-        }
+        resources = self._resources()
         self.machine = Machine(
             self.clock,
             self.host,
@@ -81,6 +79,14 @@ class Simulation:
             if attach is not None:
                 attach(self)
         self.scheduler: Scheduler = build(self.machine, spec)
+        for resource in resources.values():
+            resource.wakes = self._wake
+
+    def _wake(self, task: Task) -> None:
+        """A task's wait for a permit is over: the process that has it goes on with it."""
+        network = self.network
+        owner = self.scheduler if network is None else network.processes[task.process]
+        owner.granted(task)
 
     def _connect(self) -> None:
         """Put a network between the clients and the scheduler."""
@@ -98,12 +104,16 @@ class Simulation:
             getattr(trace, "users", None),
         )
 
-    def _capacities(self) -> dict[str, int]:
-        capacities = {name: r.capacity for name, r in self.scenario.resources.items()}
+    def _resources(self) -> dict[str, Resource]:
+        made = {
+            name: Resource(self.clock, self.observers, name, r.capacity, r.timeout_s, r.max_waiting)
+            for name, r in self.scenario.resources.items()
+        }
         for program in self.trace.programs:
             for key in program.wait_names:
-                capacities.setdefault(key, 1)  # a lock
-        return capacities
+                if key not in made:
+                    made[key] = Resource(self.clock, self.observers, key, 1)  # a lock
+        return made
 
     def run(self) -> RunRecord:
         """Run to the end of the arrival window, then until idle or the end of the drain."""

@@ -50,7 +50,8 @@ class NetworkClients(Clients):
 
     def failed(self, task: Task) -> None:
         """The service broke, and the connection with it."""
-        self.network.dooms(task, reset=True)
+        if not task.broken:  # else it is an answer that says so
+            self.network.dooms(task, reset=True)
         super().failed(task)
 
     def _left(self, task: Task) -> None:

@@ -47,9 +47,9 @@ class Task:
     """
 
     __slots__ = (
-        "attempt", "branches", "cancelled", "class_id", "connection", "deadline", "demands", "held",
-        "index", "left_s", "marks", "ops", "over", "parent", "pc", "pins", "process", "program",
-        "stage", "thread", "user", "wait", "wake", "worker",
+        "attempt", "branches", "broken", "cancelled", "class_id", "connection", "deadline",
+        "demands", "held", "index", "left_s", "marks", "ops", "over", "parent", "pc", "pins",
+        "process", "program", "stage", "thread", "user", "wait", "wake", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class Task:
         self.pc = 0  # the step it stands at
         self.deadline: Call | None = None
         self.cancelled = False  # the client has given up; the task has not yet noticed
+        self.broken = False  # a pool has given it no permit: no step follows, and it has failed
         self.over = False  # this attempt has left the scheduler
         # for the scheduler:
         self.stage = 0
@@ -95,6 +96,10 @@ class Task:
         task.process = parent.process
         task.parent = parent
         return task
+
+    def failed(self) -> bool:
+        """Whether it is broken by now: the wait that has just ended may have done that."""
+        return self.broken
 
     @property
     def phase(self) -> int:

@@ -256,8 +256,9 @@ def _one_resource(scenario: Scenario, spec: SchedulerSpec) -> TheoryLine | None:
     inner = getattr(use, "steps", ())
     name = str(getattr(use, "resource", ""))
     demand = split([(1.0, inner)], {"io", "sleep"}, set())
-    capacity = scenario.resources[name].capacity
-    if demand is None:
+    resource = scenario.resources[name]
+    capacity = resource.capacity
+    if demand is None or resource.timeout_s is not None or resource.max_waiting is not None:
         return None
     if spec.kind == "thread_pool":
         # Threads and permits in a row: with an unlimited queue the fewer of them are the servers.

@@ -109,9 +109,17 @@ def host(chance: Chance) -> dict[str, Any]:
 
 
 def resources(chance: Chance) -> dict[str, Any]:
-    """No, one or two pools."""
-    names = [name for name in POOLS if chance.of(0.5)]
-    return {name: {"capacity": chance.rng.choice([1, 2, 5])} for name in names}
+    """No, one or two pools, some of which do not let everybody wait for ever."""
+    pools: dict[str, Any] = {}
+    for name in POOLS:
+        if not chance.of(0.5):
+            continue
+        pools[name] = pool = {"capacity": chance.rng.choice([1, 2, 5])}
+        if not chance.lossless and chance.of(0.3):
+            pool["timeout"] = chance.us(chance.rng.choice([100.0, 1e3, 20e3]))
+        if not chance.lossless and chance.of(0.3):
+            pool["max_waiting"] = chance.rng.choice([0, 1, 5])
+    return pools
 
 
 def arrivals(chance: Chance) -> dict[str, Any]:

@@ -272,6 +272,8 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
             "workload.requests.a.retries.factor": "5.0",
             "workload.requests.a.retries.jitter": "0.9",
             "resources.db.capacity": "2",
+            "resources.db.timeout": '"1ms"',
+            "resources.db.max_waiting": "0",
         },
     ),
     "a quota": (
