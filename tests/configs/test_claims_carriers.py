@@ -1,4 +1,4 @@
-"""What takes the carriers of virtual threads, or seems to: claims of the examples on it."""
+"""Virtual threads where they are no help: claims of the examples on it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,34 @@ class TestFileReadsTakeCarriers:
     def test_nobody_notices_elsewhere(self) -> None:
         for name in ("parallelism=16", "virtual-threads-21", "tomcat", "go"):
             assert OWN_S < self.small_s(name, 0.9) < OWN_S + 0.3e-3
+
+
+@pytest.mark.slow
+class TestSpringPoolOf10:
+    brief = short("15s", 3, warmup="5s")
+
+    def part_s(self, scheduler: str, part: str) -> float:
+        entry = example("spring_pool_of_10", *self.brief).schedulers[scheduler]
+        return value(entry["breakdown_s"][part])
+
+    def test_ten_connections_serve_200_a_second_whatever_is_before_them(self) -> None:
+        for entry in example("spring_pool_of_10", *self.brief).schedulers.values():
+            low, high = entry["throughput_rps"]["ci95"]
+            assert low < 10 / 50e-3 < high
+
+    def test_only_with_virtual_threads_the_time_out_is_reached(self) -> None:
+        schedulers = example("spring_pool_of_10", *self.brief).schedulers
+        assert schedulers["virtual-threads"]["activity"]["pool_timeouts"] > 0
+        assert "pool_timeouts" not in schedulers["tomcat-20"]["activity"]
+
+    def test_the_queue_is_before_the_threads_or_before_the_database(self) -> None:
+        assert self.part_s("virtual-threads", "admission") == 0
+        assert self.part_s("virtual-threads", "run_queue") < 1e-3
+        assert 0.8 < self.part_s("virtual-threads", "resource") < 1.0
+        assert self.part_s("tomcat-20", "admission") > 10 * self.part_s("tomcat-20", "resource")
+        assert self.part_s("tomcat", "admission") > 0.1
+
+    def test_13_connections_are_enough(self) -> None:
+        more = example("spring_pool_of_10", "resources.db.capacity=13", *self.brief)
+        for entry in more.schedulers.values():
+            assert entry["counts"]["failed"] == entry["counts"]["unfinished"] == 0

@@ -31,6 +31,7 @@ EXPECTED = {
     "mixed",
     "overload",
     "pinning",
+    "spring_pool_of_10",
     "sync_worker_killed",
     "to_thread_against_limiter",
     "trace_replay",
