@@ -34,6 +34,11 @@ Part = tuple[float, str]
 """A factor and the test that it multiplies."""
 
 
+LEAST_LEFT = 0.05
+"""A difference that leaves less than this share of its first part is noise: repetitions of the
+parts differ by as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     knob: tuple[str, ...]
@@ -201,7 +206,7 @@ def _applied(
     for rule in rules:
         path = (*at, *rule.knob)
         cost = _sum(rule.parts, costs)
-        if cost is None or cost.value <= 0:  # a difference within the noise is none
+        if cost is None:
             left_out.append(".".join(path))
         else:
             beside = "" if costs.quiet else "; beside other programs: 5th percentile and median"
@@ -210,7 +215,10 @@ def _applied(
 
 
 def _sum(parts: Sequence[Part], costs: Costs) -> Cost | None:
-    """A cost and what is taken off; the spread is that of the first, which it is part of."""
+    """A cost and what is taken off; the spread is that of the first, which it is part of.
+
+    None if one of them was not measured, or if what is left is within their noise.
+    """
     each = [(factor, costs.cost(test)) for factor, test in parts]
     first_factor, first = each[0]
     if first is None:
@@ -220,6 +228,8 @@ def _sum(parts: Sequence[Part], costs: Costs) -> Cost | None:
         if cost is None:
             return None
         off += factor * cost.value
+    if first_factor * first.value + off < LEAST_LEFT * first_factor * first.value:
+        return None
     low, high = first_factor * first.low + off, first_factor * first.high + off
     return Cost(first_factor * first.value + off, max(0.0, low), high, first.samples)
 

@@ -51,7 +51,7 @@ class Plan:
 
 
 FULL = Plan(80.0, 3, 500, (1_000, 10_000), (1_000, 5_000))
-QUICK = Plan(20.0, 1, 200, (10_000,), (1_000,))
+QUICK = Plan(18.0, 1, 200, (10_000,), (1_000,))
 SHARE_OF_ONE = 0.4
 """Share of the time left that one program may take: one that is slow must not take all of it."""
 FIRST = -20
