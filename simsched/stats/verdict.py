@@ -13,22 +13,21 @@ from typing import Final, Literal
 
 import numpy as np
 
-from simsched.observe.record import (
-    FAILED,
-    REJECTED,
-    TIMED_OUT,
-    UNFINISHED,
-    FloatArray,
-    RunRecord,
+from simsched.observe.record import FAILED, REJECTED, TIMED_OUT, UNFINISHED, RunRecord
+from simsched.stats.estimates import ratio_estimate
+from simsched.stats.growth import (
+    ALPHA_REPLICATIONS,
+    BLOCKS,
+    FEW,
+    POINTS_PER_BLOCK,
+    exceeds_zero,
+    growth_of,
+    rates,
 )
-from simsched.stats.estimates import ratio_estimate, t_tail
 from simsched.stats.warmup import Warmup
 from simsched.stats.window import Window, arrived_in, departure_s, number_waiting, waiting_s
 from simsched.stats.wording import duration, number, percent
 
-BLOCKS: Final = 10
-"""Blocks of the window whose growth is compared with their own spread."""
-POINTS_PER_BLOCK: Final = 4
 MATERIAL: Final = 5.0
 """Growth of the number waiting that matters at all, in requests."""
 MATERIAL_SHARE: Final = 0.1
@@ -41,10 +40,6 @@ LEFT_SHARE: Final = 0.01
 """Share of requests still waiting after the drain that makes a backlog."""
 DRAIN_SHARE: Final = 0.02
 """A backlog matters if it takes longer than this share of the run to clear."""
-FEW: Final = 4
-"""Replications from which a test over replications has any power."""
-ALPHA_BLOCKS: Final = 0.005
-ALPHA_REPLICATIONS: Final = 0.01
 
 TURNED_AWAY: Final = {
     REJECTED: "are rejected",
@@ -67,20 +62,6 @@ class Verdict:
     reason: str
     drifting: bool = False
     """Whether latencies grow with the length of the run."""
-
-
-@dataclass(frozen=True)
-class _Growth:
-    """Number of waiting requests over a window, per replication."""
-
-    window: Window
-    level: float
-    """Mean number waiting."""
-    growth: float
-    """Mean over replications of slope * width, in requests."""
-    rising: int
-    """Replications with a positive slope."""
-    significant: bool
 
 
 def decide(records: Sequence[RunRecord], warmup: Warmup, arrivals: str) -> Verdict:
@@ -167,51 +148,17 @@ def _rate_changes(records: Sequence[RunRecord]) -> bool:
     return abs(late - early) > 0.1 * max(early, late) / 2 and early + late > 0
 
 
-def _growth(records: Sequence[RunRecord], window: Window) -> _Growth:
-    """Regression of the number waiting on time, tested two ways.
-
-    Between blocks: the mean growth of a block against the spread of all blocks. In a stable system
-    blocks take back what others added, so this test is stricter than its level says.
-    Between replications (from 4 on): the slopes of independent runs, which also holds where
-    arrivals come in bursts longer than a block.
-    """
-    times = np.linspace(window.start_s, window.end_s, BLOCKS * POINTS_PER_BLOCK + 1)
-    waiting = np.array([number_waiting(record, times) for record in records])
-    centred = times - times.mean()
-    slopes = waiting @ centred / float(centred @ centred)
-    growths = slopes * window.width_s
-    steps = np.diff(waiting[:, ::POINTS_PER_BLOCK], axis=1).ravel()
-    significant = _exceeds_zero(steps, ALPHA_BLOCKS)
-    if len(records) >= FEW:
-        significant = significant and _exceeds_zero(growths, ALPHA_REPLICATIONS)
-    return _Growth(
-        window=window,
-        level=float(waiting.mean()),
-        growth=float(growths.mean()),
-        rising=int((growths > 0).sum()),
-        significant=significant,
-    )
-
-
-def _exceeds_zero(values: FloatArray, alpha: float) -> bool:
-    """One-sided t-test of mean > 0."""
-    mean = float(values.mean())
-    if mean <= 0:
-        return False
-    error = float(values.std(ddof=1)) / np.sqrt(len(values))
-    return error == 0 or t_tail(mean / error, len(values) - 1) < alpha
-
-
 def _overload(records: Sequence[RunRecord], warmup: Warmup, changing: bool) -> Verdict | None:
     end = records[0].duration_s
     start = 0.75 * end if changing else max(warmup.cut_s, 0.25 * end)
     if start >= end:
         return None
-    found = _growth(records, Window(start, end))
-    arrived, served = _rates(records, found.window)
+    window = Window(start, end)
+    found = growth_of(records, window)
+    arrived, served = rates(records, window)
     needed = max(MATERIAL, MATERIAL_SHARE * found.level)
     if changing:
-        needed = max(needed, CHANGING_SHARE * arrived * found.window.width_s)
+        needed = max(needed, CHANGING_SHARE * arrived * window.width_s)
     if not found.significant or found.growth < needed:
         return None
     where = f"between {duration(start)} and {duration(end)}"
@@ -223,17 +170,6 @@ def _overload(records: Sequence[RunRecord], warmup: Warmup, changing: bool) -> V
         f"{number(found.growth)}{runs}; latencies depend on the length of the run",
         drifting=True,
     )
-
-
-def _rates(records: Sequence[RunRecord], window: Window) -> tuple[float, float]:
-    """Requests per second that arrive and that leave, mean over replications."""
-    span = window.width_s * len(records)
-    arrived = sum(int(arrived_in(record, window).sum()) for record in records)
-    left = 0
-    for record in records:
-        gone = record.finish_s
-        left += int(((gone >= window.start_s) & (gone < window.end_s)).sum())
-    return arrived / span, left / span
 
 
 def _left_over(records: Sequence[RunRecord]) -> Verdict | None:
@@ -271,11 +207,11 @@ def _backlog_at_end(records: Sequence[RunRecord], window: Window, changing: bool
     if last.mean() <= MATERIAL:
         return None
     if len(records) >= FEW:
-        above = _exceeds_zero(last - 2 * level, ALPHA_REPLICATIONS)
+        above = exceeds_zero(last - 2 * level, ALPHA_REPLICATIONS)
     else:
         above = float(last.mean()) > 4 * float(level.mean())
     tail = Window(window.start_s + 0.9 * window.width_s, end)
-    served = _rates(records, tail)[1]
+    served = rates(records, tail)[1]
     clearing_s = float(last.mean()) / served if served > 0 else float("inf")
     if not above or clearing_s < DRAIN_SHARE * end:
         return None
@@ -297,7 +233,7 @@ def _unsettled(records: Sequence[RunRecord]) -> Verdict | None:
     early, late = float(first.mean()), float(last.mean())
     if late < 1 or late < 1.25 * early:
         return None
-    if len(records) >= FEW and not _exceeds_zero(last - first, ALPHA_REPLICATIONS):
+    if len(records) >= FEW and not exceeds_zero(last - first, ALPHA_REPLICATIONS):
         return None
     return Verdict(
         "BACKLOGGED",
@@ -307,7 +243,7 @@ def _unsettled(records: Sequence[RunRecord]) -> Verdict | None:
 
 
 def _stable(records: Sequence[RunRecord], window: Window) -> Verdict:
-    arrived, served = _rates(records, window)
+    arrived, served = rates(records, window)
     grid = np.linspace(window.start_s, window.end_s, BLOCKS * POINTS_PER_BLOCK + 1)
     level = float(np.mean([number_waiting(record, grid).mean() for record in records]))
     return Verdict(

@@ -17,15 +17,8 @@ import numpy as np
 
 from simsched.scenario import Column, Trace
 from simsched.workload.problems import demand_paths, refuse
-from simsched.workload.tables import (
-    Table,
-    TableError,
-    column_names,
-    in_seconds,
-    missing_column,
-    not_a_duration,
-    read_columns,
-)
+from simsched.workload.table_files import column_names, missing_column, read_columns
+from simsched.workload.tables import Table, TableError, in_seconds, not_a_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

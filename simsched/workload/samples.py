@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simsched.workload.tables import (
-    FORMATS,
-    TableError,
-    column_names,
-    in_seconds,
-    not_a_duration,
-    read_columns,
-)
+from simsched.workload.table_files import FORMATS, column_names, read_columns
+from simsched.workload.tables import TableError, in_seconds, not_a_duration
 
 if TYPE_CHECKING:
     from pathlib import Path

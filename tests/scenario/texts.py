@@ -37,6 +37,10 @@ preset = "tomcat"
 [[schedulers]]
 preset = "go"
 """
+# Passages of it that tests replace.
+STEP = '{ cpu = "2ms", name = "render" },'
+POOL = 'preset = "tomcat"'
+RATE = 'kind = "poisson"\nrate = "500/s"'
 
 
 def changed(old: str, new: str, text: str = VALID) -> str:
@@ -68,3 +72,18 @@ def underlined(problem: Problem) -> str:
     """The characters under the caret."""
     assert problem.column is not None
     return problem.text[problem.column - 1 :][: problem.length]
+
+
+def with_step(step: str) -> str:
+    """The valid text with one more step."""
+    return changed(STEP, f"{STEP}\n  {step},")
+
+
+def with_scheduler(body: str) -> str:
+    """The valid text with another scheduler in place of the first."""
+    return changed(POOL, body)
+
+
+def with_connections(body: str, arrivals: str = RATE) -> str:
+    """The valid text with a table of connections."""
+    return changed(RATE, f"{arrivals}\n\n[workload.connections]\n{body}")

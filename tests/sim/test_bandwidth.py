@@ -45,7 +45,7 @@ def throttled(bench: Bench) -> tuple[float, float]:
 class TestO27:
     """Quota 200 ms of 100 ms: 16 threads that always run get 12.5 ms of it each, then nothing."""
 
-    def test_sixteen_threads_run_for_12_5_ms_and_are_frozen_for_87_5(self) -> None:
+    def test_o27_sixteen_threads_run_for_12_5_ms_and_are_frozen_for_87_5(self) -> None:
         bench = container(16, 2.0, slice_ms=2.5)  # 12.5 ms are 5 slices of each core
         for i in range(16):
             bench.thread(f"T{i}", FOREVER)

@@ -17,7 +17,7 @@ RICH = """
 [scenario]
 name = "knobs"
 duration = "2s"
-replications = 2
+replications = 1
 [host]
 cores = 2
 [workload.arrivals]
@@ -68,7 +68,7 @@ LEFT_OUT = """
 [scenario]
 name = "left out"
 duration = "2s"
-replications = 2
+replications = 1
 drain = "300s"
 [host]
 cores = 2

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from simsched.scenario import Scenario, ScenarioError, load_scenario
-from simsched.workload import RequestTrace, draw, is_deterministic, tables, trace_stats
+from simsched.workload import RequestTrace, draw, is_deterministic, table_files, trace_stats
 
 from .scenarios import exponential, request_class, scenario
 
@@ -365,6 +365,6 @@ class TestBadFiles:
     def test_more_rows_than_a_run_can_hold(
         self, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tables, "MAX_REQUESTS", 2)
+        monkeypatch.setattr(table_files, "MAX_REQUESTS", 2)
         columns: Columns = {"arrival_s": [0, 1, 2], "cpu_us": [1, 1, 1]}
         assert "more than 2 rows" in refusal(replayed(tmp_path, columns, kind=kind))
