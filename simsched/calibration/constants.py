@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simsched.calibration.costs import Cost, Costs
 from simsched.calibration.machine import Machine, base_slice_ms
@@ -182,7 +182,9 @@ def constants_of(runtime: str, costs: Costs) -> tuple[list[Constant], list[str]]
             continue
         base = key == "base"
         how = f"RSS of the measuring program before the first {_member(runtime)}"
-        if not base:
+        if base:
+            cost = replace(cost, samples=0)  # of a process, not of so many tasks
+        else:
             how = f"RSS per idle {key}"
         found.append(_constant(path, cost, _kib if base else _bytes, how))
     return found, _line(left_out)
