@@ -221,10 +221,9 @@ class ForkJoin:
                 self._set_timer(now + self.spec.keep_alive_s)
         if self.spin_s:
             yield from self._spin(carrier)
-            if carrier.token is None:
-                return
-        carrier.thread.sleep()
-        yield token
+        if carrier.token is token:  # else it has been released while it spun
+            carrier.thread.sleep()
+            yield token
 
     def _spin(self, carrier: Carrier) -> Process:
         thread = carrier.thread

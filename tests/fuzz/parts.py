@@ -114,11 +114,12 @@ def resources(chance: Chance) -> dict[str, Any]:
     for name in POOLS:
         if not chance.of(0.5):
             continue
-        pools[name] = pool = {"capacity": chance.rng.choice([1, 2, 5])}
+        pool: dict[str, Any] = {"capacity": chance.rng.choice([1, 2, 5])}
         if not chance.lossless and chance.of(0.3):
             pool["timeout"] = chance.us(chance.rng.choice([100.0, 1e3, 20e3]))
         if not chance.lossless and chance.of(0.3):
             pool["max_waiting"] = chance.rng.choice([0, 1, 5])
+        pools[name] = pool
     return pools
 
 

@@ -19,8 +19,8 @@ from simsched.scenario import Scenario
 
 from .parts import Chance, arrivals, connections, host, resources
 from .servers import schedulers
-from .ways import with_ways_in
 from .steps import classes
+from .ways import with_ways_in
 
 
 def scenario_of(seed: int) -> Scenario:

@@ -287,7 +287,7 @@ def test_without_any_request_the_verdict_is_stable() -> None:
 
 
 def test_a_process_that_died_is_an_overload_and_named_so() -> None:
-    record = queue(np.arange(100) * 0.1, np.full(100, 0.01), 10.0)
+    record = queue(np.linspace(0.0, 9.9, 100), np.full(100, 0.01), 10.0)
     dead = replace(record, activity={"process_died": 1.0})
     found = verdict([record, dead])
     assert found.verdict == "OVERLOADED"
