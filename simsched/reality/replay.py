@@ -109,7 +109,7 @@ def predict(case: MeasuredCase, calibration: str | None = None, phases: bool = F
     began = time.perf_counter()
     try:
         data = scenario_of(case, calibration)
-        scenario = Scenario.from_dict(data, base_dir=Path.cwd())
+        scenario = Scenario.from_dict(data, base_dir=case.requests_file.parent)
         trace = draw(scenario, 0)
     except KeyError as error:
         raise CannotRead(f"{case.id}: its config has no {error}") from None

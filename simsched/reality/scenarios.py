@@ -7,6 +7,7 @@ sockets take per request, more than the runtime underneath) stands here, once pe
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from simsched.reality.cases import DEMANDS, MeasuredCase
@@ -35,7 +36,7 @@ SERVER_CPU = {
 
 
 def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str, Any]:
-    """The scenario of a case, as data.
+    """The scenario of a case, as data; its file lies in the folder of the case's arrays.
 
     Args:
         case: what was measured.
@@ -52,9 +53,10 @@ def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str,
     arrivals = case.arrays()["arrival_us"]
     host: dict[str, Any] = {"cores": int(case.record["cores"])}
     if calibration is not None:
-        host["calibration"] = calibration
+        is_file = calibration.endswith(".toml")
+        host["calibration"] = str(Path(calibration).resolve()) if is_file else calibration
     workload: dict[str, Any] = {
-        "arrivals": {"kind": "trace", "file": str(case.requests_file.resolve())},
+        "arrivals": {"kind": "trace", "file": case.requests_file.name},
         "requests": [
             {
                 "name": "request",

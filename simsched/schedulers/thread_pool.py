@@ -276,7 +276,7 @@ class ThreadPool(Scheduler):
         due_s = mine.idle_since_s + self.policy.keep_alive_s
         if due_s > self.clock.now:
             mine.timer = self.clock.call_at(due_s, DISPATCH, self._keep_alive_ends, mine)
-        elif self.policy.may_exit(self):
+        elif mine in self.idle and self.policy.may_exit(self):  # one in line has been signalled
             self.idle.remove(mine)
             self.size -= 1
             self.observers.threads(self.clock.now, -1)

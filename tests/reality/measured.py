@@ -57,7 +57,7 @@ def write_case(folder: Path, case_id: str, *, slower: float = 1.0, load: float =
     }
     index.write_text(json.dumps([*records, record]))
     (case,) = [c for c in read_cases(folder) if c.id == case_id]
-    scenario = Scenario.from_dict(scenario_of(case))
+    scenario = Scenario.from_dict(scenario_of(case), base_dir=folder / "cases")
     run = simulate(scenario, scenario.schedulers[0], draw(scenario, 0))
     arrival_s = arrays["arrival_us"] / 1e6
     arrays["latency_us"] = (run.finish_s - arrival_s) * 1e6 * slower

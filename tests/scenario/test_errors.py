@@ -84,8 +84,9 @@ def test_an_unknown_key_shows_the_keys_there_are_and_the_nearest() -> None:
         "27 | maxthread = 4\n"
         "   | ^^^^^^^^^\n"
         '   = expected: one of the keys "preset", "name", "memory", "processes", "listen", '
-        '"kind", "GOMAXPROCS", "go", "create", "switch", "steal", "thread_create", "maxThreads", '
-        '"asyncpreempt"\n'
+        '"cpu_factor", "ingress", "read", "submit", "kind", "GOMAXPROCS", "go", "create", '
+        '"switch", "steal", "request", "sysmon", "poll_resolution", "thread_create", '
+        '"maxThreads", "asyncpreempt"\n'
         '   = help: did you mean "maxThreads"?'
     )
 

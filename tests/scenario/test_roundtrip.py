@@ -145,6 +145,10 @@ def test_the_resolved_text_hides_no_default() -> None:
     data = loads_scenario(VALID).resolved()
     assert data["scenario"]["warmup"] == "auto"
     assert data["host"]["os"] == {
+        "scheduler": "wakeup_first",
+        "timer_slack": "50us",
+        "idle_exit_cost": "0s",
+        "wakeup_lag": "100us",
         "time_slice": "auto",
         "hz": 250,
         "switch_cost": "1.5us",

@@ -106,7 +106,19 @@ LOOP = {
 }
 PYTHON_LOOP = LOOP | LOCKED | {"total_tokens": "1", "max_workers": "1"}
 
+READS = {"read": '"1ms"', "submit": '"1ms"'}
+
 SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
+    "tomcat, reader": (TOMCAT + 'ingress = "reader"\n', READS),
+    "jdk, reader": (JDK + 'ingress = "reader"\n', READS),
+    "cpython threads, served": (
+        'kind = "thread_pool"\npolicy = "python"\n',
+        {"request": '"1ms"'},
+    ),
+    "node, reader": (
+        'kind = "event_loop"\nloop = "libuv"\ningress = "reader"\n',
+        {**READS, "ingress": '"direct"'},
+    ),
     "tomcat": (
         TOMCAT,
         {
@@ -114,6 +126,9 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
             "minSpareThreads": "9",
             "maxQueueSize": "3",
             "threadsMaxIdleTime": '"1ms"',
+            "cpu_factor": "1.3",
+            "request": '"1ms"',
+            "ingress": '"reader"',
             "thread_create": '"5ms"',
             "dispatch": '"1ms"',
         },
@@ -127,6 +142,9 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
             "keepAliveTime": '"60s"',
             "allowCoreThreadTimeOut": "true",
             "rejectedExecutionHandler": '"discard_oldest"',
+            "cpu_factor": "1.3",
+            "request": '"1ms"',
+            "ingress": '"reader"',
             "thread_create": '"5ms"',
             "dispatch": '"1ms"',
         },
