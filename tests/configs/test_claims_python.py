@@ -54,8 +54,8 @@ class TestAwaitVsBlocking:
         start = turn + 2 * (handle + create) + turn
         # The second one sleeps from here; the poll lasts 2 s, the first timer rounded up to a ms.
         polled = wake + switch + start + 2 * handle
-        # ... and ends late by the slack of timers. Two timers resolve their futures in one turn, and
-        # the tasks go on in the next.
+        # ... and ends late by the slack of timers. Two timers resolve their futures in one turn,
+        # and the tasks go on in the next.
         awaited = polled + 50 * US + wake + turn + 2 * handle + turn + handle
         # The first blocking call begins after one step handle, the second after both.
         blocked = wake + start + handle + wake
