@@ -156,7 +156,7 @@ class OsThread:
         self.waited_s = self.burst_s = 0.0
         on_core(on_s, core.index, self)
         if back_s > on_s:
-            host.observers.overhead(on_s, back_s - on_s)
+            host.observers.overhead(until_s, host.idle_exit_s)
         return True
 
     def cut(self, order: int | None = None) -> None:
