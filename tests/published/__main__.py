@@ -6,8 +6,8 @@
 Two experiments take minutes and print tables of their own: ``python -m tests.published.spring``
 (20,000 to 60,000 users) and ``python -m tests.published.memory`` (a million tasks).
 
-Nothing is chosen: every figure of every other experiment is in it, misses included. A prediction that is
-more than 15 % away is marked.
+Nothing is chosen: every figure of every other experiment is in it, misses included. A prediction
+that is more than 15 % away is marked.
 """
 
 from __future__ import annotations
