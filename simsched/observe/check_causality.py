@@ -138,7 +138,8 @@ class Causality(Checker):
             self.fail("a branch to end once", "once more", branch)
         progress = self._over(branch)
         ended = not progress.open and progress.pc == len(branch.ops)
-        if not (ended or branch.cancelled or threw(self.simulation, branch)):
+        failed = branch.broken or branch.parent.broken  # of a pool that did not let it wait
+        if not (ended or failed or branch.cancelled or threw(self.simulation, branch)):
             self.fail(f"{len(branch.ops)} steps before a join", f"{progress.pc}", branch)
         self.attempts[branch.parent].branches -= 1
 
