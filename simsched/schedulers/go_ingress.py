@@ -12,8 +12,10 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from simsched.schedulers.go_parts import ThreadLimitExceeded
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import RUN_QUEUE, Task
 from simsched.workload.program import Program
@@ -89,7 +91,8 @@ class GoIngress:
         p = self._onto or sched.ps[0]
         p.timers.add(now, alarm)
         if sched.poller is None:
-            sched.wake_p()
+            with suppress(ThreadLimitExceeded):  # the process has died, which all have been told
+                sched.wake_p()
             return
         ends_s = sched.poll_since_s
         while ends_s < now:
