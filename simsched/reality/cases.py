@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CannotRead", "MeasuredCase", "read_cases"]
+__all__ = ["CannotRead", "MeasuredCase", "chosen", "read_cases"]
 
 DEMANDS = ("cpu1_us", "io_us", "cpu2_us")
 NEEDED = ("arrival_us", *DEMANDS, "latency_us")
@@ -104,9 +104,18 @@ def read_cases(folder: Path, only: Sequence[str] = ()) -> list[MeasuredCase]:
     except ValueError as error:
         raise CannotRead(f"{path} is not JSON: {error}") from None
     cases = [MeasuredCase(record["id"], folder, record) for record in _records(records, path)]
+    return chosen(cases, only)
+
+
+def chosen(cases: Sequence[MeasuredCase], only: Sequence[str]) -> list[MeasuredCase]:
+    """The cases whose ids fit one of the patterns; all if there is none.
+
+    Raises:
+        CannotRead: a pattern fits no case.
+    """
     for pattern in only:
         if not any(_fits(case.id, pattern) for case in cases):
-            raise CannotRead(f'{path}: no case fits "{pattern}"')
+            raise CannotRead(f'{cases[0].folder / "index.json"}: no case fits "{pattern}"')
     return [case for case in cases if not only or any(_fits(case.id, p) for p in only)]
 
 

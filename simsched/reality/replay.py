@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simsched.reality.by_runtime import RuntimeRow, by_runtime
-from simsched.reality.cases import CannotRead, MeasuredCase, read_cases
+from simsched.reality.cases import CannotRead, MeasuredCase, chosen, read_cases
 from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor, reason
 from simsched.reality.document import SCHEMA, to_json
 from simsched.reality.phases import StepTimes, predicted_phases
@@ -73,16 +73,7 @@ class Validation:
                 {**comparison.to_dict(), "reason": reason(comparison, self.noise)}
                 for comparison in self.comparisons
             ],
-            "demands": [
-                {
-                    "what": demand.what,
-                    "limit": demand.limit,
-                    "found": demand.found,
-                    "cases": demand.cases,
-                    "kept": demand.kept,
-                }
-                for demand in self.demands
-            ],
+            "demands": [{**asdict(demand), "kept": demand.kept} for demand in self.demands],
             "runtimes": [{**asdict(row), "missed": list(row.missed)} for row in self.runtimes],
             "noise": self.noise,
             "skipped": self.skipped,
@@ -186,7 +177,7 @@ def replay(
     """
     folder = Path(folder)
     everything = read_cases(folder)
-    cases = read_cases(folder, only)
+    cases = chosen(everything, only)
     constants = _constants(calibration)
     comparisons: list[Comparison] = []
     skipped: list[str] = []

@@ -149,7 +149,7 @@ def _load(unit: str, demand: float, available: int, rate_rps: float | None) -> P
 
 def _cpu_s(spec: SchedulerSpec, cpu_s: float) -> float:
     """CPU time as this build of the runtime takes it."""
-    factor: float = getattr(spec, "cpu_factor", 1.0)
+    factor = spec.cpu_factor
     return cpu_s * factor
 
 

@@ -39,22 +39,35 @@ class ServiceThread:
     def notify(self, task: Task) -> None:
         """Something has happened that concerns ``task``."""
         self._notices.append(task)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._asleep is not None:
             asleep, self._asleep = self._asleep, None
             self._thread.wake_with(asleep)
 
     def _serve(self) -> Process:
         while True:
-            if not self._notices:
+            if self._has_nothing():
                 self._thread.sleep()
                 self._asleep = asleep = self._clock.event()
                 yield asleep
-            n = len(self._notices)
-            cost_s = n * self._cost_s
-            wait = self._thread.run(cost_s)
-            if wait is not None:
-                yield wait
-            if cost_s:
-                self._observers.overhead(self._clock.now, cost_s)
-            for _ in range(n):
-                self._handle(self._notices.popleft())
+            yield from self._turn()
+
+    def _has_nothing(self) -> bool:
+        """Whether it falls asleep."""
+        return not self._notices
+
+    def _turn(self) -> Process:
+        """What it does each time it is awake: all notices there are by now."""
+        n = len(self._notices)
+        yield from self._spend(n * self._cost_s)
+        for _ in range(n):
+            self._handle(self._notices.popleft())
+
+    def _spend(self, cost_s: float) -> Process:
+        wait = self._thread.run(cost_s)
+        if wait is not None:
+            yield wait
+        if cost_s:
+            self._observers.overhead(self._clock.now, cost_s)

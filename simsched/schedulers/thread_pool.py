@@ -111,7 +111,7 @@ class ThreadPool(Scheduler):
 
     def submit(self, task: Task) -> None:
         if self.reader is not None:
-            self.reader.arrive(task)
+            self.reader.notify(task)
         elif self.pulls:
             self._is_due(task)
         else:

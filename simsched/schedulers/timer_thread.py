@@ -10,12 +10,10 @@ earliest wakes nobody (the leader of ``ScheduledThreadPoolExecutor``).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from simpy.events import Event
-
+from simsched.schedulers.service_thread import ServiceThread
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import Task
 
@@ -24,28 +22,21 @@ if TYPE_CHECKING:
     from simsched.sim.machine import Machine
 
 
-class TimerThread:
-    """Handles what is due: ``timer_s`` of CPU whenever it wakes, ``switch_s`` per notice."""
+class TimerThread(ServiceThread):
+    """Handles what is due: ``timer_s`` of CPU whenever it wakes, ``switch_s`` per notice.
+
+    ``notify`` is for what is no timer: it wakes the thread at once.
+    """
 
     def __init__(
         self, machine: Machine, spec: VirtualThreadSpec, handle: Callable[[Task], None]
     ) -> None:
-        self._clock = machine.clock
-        self._observers = machine.observers
-        self._thread = machine.thread("unparker")
+        super().__init__(machine, "unparker", spec.switch_s, handle)
         self._slack_s = machine.host.timer_slack_s
         self._turn_s = spec.timer_s
-        self._notice_s = spec.switch_s
         self._told_of_timers = spec.jdk >= 25
-        self._handle = handle
-        self._notices: deque[Task] = deque()
         self._pending = False
-        self._asleep: Event | None = None
         self._alarm: Call | None = None
-
-    def start(self) -> None:
-        """Begin to wait for timers."""
-        self._clock.process(self._serve())
 
     def pend(self) -> None:
         """A virtual thread that goes to sleep hands its timer over."""
@@ -64,34 +55,17 @@ class TimerThread:
         else:
             self._wake()
 
-    def notify(self, task: Task) -> None:
-        """Something else has happened that concerns ``task``: no timer is waited for."""
-        self._notices.append(task)
-        self._wake()
-
     def _alarmed(self, _: Call) -> None:
         self._alarm = None
         if self._notices:
             self._wake()
 
-    def _wake(self) -> None:
-        if self._asleep is not None:
-            asleep, self._asleep = self._asleep, None
-            self._thread.wake_with(asleep)
+    def _has_nothing(self) -> bool:
+        return not self._notices and not self._pending
 
-    def _serve(self) -> Process:
-        while True:
-            if not self._notices and not self._pending:
-                self._thread.sleep()
-                self._asleep = asleep = self._clock.event()
-                yield asleep
-            self._pending = False
-            n = len(self._notices)
-            cost_s = self._turn_s + n * self._notice_s
-            wait = self._thread.run(cost_s)
-            if wait is not None:
-                yield wait
-            if cost_s:
-                self._observers.overhead(self._clock.now, cost_s)
-            for _ in range(n):
-                self._handle(self._notices.popleft())
+    def _turn(self) -> Process:
+        self._pending = False
+        n = len(self._notices)
+        yield from self._spend(self._turn_s + n * self._cost_s)
+        for _ in range(n):
+            self._handle(self._notices.popleft())

@@ -103,7 +103,7 @@ class VirtualThread(VirtualCalls):
 
     def submit(self, task: Task) -> None:
         if self.reader is not None:
-            self.reader.arrive(task)
+            self.reader.notify(task)
         else:
             self._admit(task)
 

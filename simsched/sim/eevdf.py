@@ -18,9 +18,8 @@ It costs O(1) per operation, like the rules of :mod:`simsched.sim.host`, whose q
 
 from __future__ import annotations
 
-from simsched.sim.clock import Call
 from simsched.sim.host import Host
-from simsched.sim.os_thread import NANOSECOND_S, Core, OsThread
+from simsched.sim.os_thread import Core, OsThread
 
 
 class EevdfHost(Host):
@@ -66,18 +65,8 @@ class EevdfHost(Host):
     def _arm_for_woken(self) -> None:
         self._arm_slices()
 
-    def _check(self, call: Call) -> None:
-        core: Core = call.arg[0]
-        core.timer = None
-        thread = core.thread
-        if thread is None or not (self.woken or self.rotating):
-            return
-        now = self.clock.now
-        if thread.end_s <= now + NANOSECOND_S:
-            self._arm(core, max(now, thread.end_s))
-        elif now < thread.start_s:
-            self._arm(core, thread.start_s)
-        elif now < core.slice_end_s:
+    def _judge(self, core: Core, now: float) -> None:
+        if now < core.slice_end_s:
             self._arm(core, core.slice_end_s)
         else:
             self._preempt(core, to_head=False)

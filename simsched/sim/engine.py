@@ -46,9 +46,8 @@ class Simulation:
 
         self.scenario = scenario
         self.spec = spec
-        cpu_factor: float = getattr(spec, "cpu_factor", 1.0)
-        if cpu_factor != 1.0:
-            trace = trace.slowed(cpu_factor)
+        if spec.cpu_factor != 1.0:
+            trace = trace.slowed(spec.cpu_factor)
         self.trace = trace
         self.watching = tuple(observers)
         self.ledger = Ledger(scenario.duration_s, spec.kind, scenario.host.slice_s)

@@ -271,6 +271,10 @@ class Host:
         if now < thread.start_s:
             self._arm(core, thread.start_s)  # a switch that has begun is not undone
             return
+        self._judge(core, now)
+
+    def _judge(self, core: Core, now: float) -> None:
+        """Whether the core is taken from its thread now, which others wait for."""
         if self.woken:
             if now >= core.on_s + self.granularity_s:
                 self._preempt(core, to_head=True)

@@ -37,7 +37,7 @@ def _is_one_station(spec: SchedulerSpec) -> bool:
         and getattr(spec, "policy", "") != "python"
         and not shares_a_lock
         and spec.processes == 1
-        and getattr(spec, "cpu_factor", 1.0) == 1.0
+        and spec.cpu_factor == 1.0
         and getattr(spec, "request_s", 0.0) == 0.0
         and getattr(spec, "endpoint", "async") == "async"
         and getattr(spec, "sync_dependencies", 0) == 0

@@ -60,11 +60,11 @@ def table() -> str:
     return "\n".join([*lines, "", summary])
 
 
-def with_table(text: str, table: str) -> str:
-    """A README with this table between its two marks."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+def with_table(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """A README with this table between two marks."""
+    before, rest = text.split(begin)
+    _, after = rest.split(end, 1)
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Predicted against measured on real runtimes: the table in the README's section on trust.
 
-    python -m tests.trust FOLDER            print it
-    python -m tests.trust FOLDER --write    and put it into README.md
+    python -m tests.published.trust FOLDER            print it
+    python -m tests.published.trust FOLDER --write    and put it into README.md
 
 FOLDER holds measurements (index.json, cases/), as ``simsched validate`` records them. Nothing is
 chosen: every case of the folder counts, misses included.
@@ -18,7 +18,8 @@ from statistics import median
 from simsched.reality.compare import Comparison
 from simsched.reality.replay import Validation, replay
 
-README = Path(__file__).parents[1] / "README.md"
+from .__main__ import README, with_table
+
 BEGIN, END = "<!-- predicted against measured: begin -->", "<!-- measured: end -->"
 CALIBRATION = "kvm-2vcpu"
 GROUPS = (
@@ -78,22 +79,15 @@ def table(found: Validation) -> str:
     return "\n".join(lines)
 
 
-def with_table(text: str, table: str) -> str:
-    """A README with this table between its two marks."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
-
-
 def main(arguments: Sequence[str]) -> None:
     """Print the table; with ``--write``, put it into the README, too."""
     folders = [argument for argument in arguments if argument != "--write"]
     if len(folders) != 1:
-        raise SystemExit("usage: python -m tests.trust FOLDER [--write]")
+        raise SystemExit("usage: python -m tests.published.trust FOLDER [--write]")
     made = table(replay(Path(folders[0]), (), CALIBRATION, os.cpu_count() or 1))
     print(made)
     if "--write" in arguments:
-        README.write_text(with_table(README.read_text("utf-8"), made), "utf-8")
+        README.write_text(with_table(README.read_text("utf-8"), made, BEGIN, END), "utf-8")
 
 
 if __name__ == "__main__":
