@@ -35,7 +35,6 @@ def fastapi_app(kind: str, per_us: float) -> Any:
 
     if kind == "async":
 
-        @app.get("/work")
         async def work(c1: int, io: int, c2: int) -> str:
             spin(round(c1 * per_us))
             if io > 0:
@@ -43,9 +42,10 @@ def fastapi_app(kind: str, per_us: float) -> Any:
             spin(round(c2 * per_us))
             return "ok"
 
+        app.get("/work")(work)
+
     elif kind == "block":
 
-        @app.get("/work")
         async def blocking(c1: int, io: int, c2: int) -> str:
             spin(round(c1 * per_us))
             if io > 0:
@@ -53,15 +53,18 @@ def fastapi_app(kind: str, per_us: float) -> Any:
             spin(round(c2 * per_us))
             return "ok"
 
+        app.get("/work")(blocking)
+
     else:
 
-        @app.get("/work")
         def threaded(c1: int, io: int, c2: int) -> str:
             spin(round(c1 * per_us))
             if io > 0:
                 time.sleep(io / 1e6)
             spin(round(c2 * per_us))
             return "ok"
+
+        app.get("/work")(threaded)
 
     return app
 

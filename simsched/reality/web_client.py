@@ -226,7 +226,8 @@ def runner() -> Callable[..., Any]:
         import uvloop
     except ImportError:
         return asyncio.run
-    return uvloop.run
+    run: Callable[..., Any] = uvloop.run
+    return run
 
 
 if __name__ == "__main__":
