@@ -122,8 +122,9 @@ class Host:
         for thread in threads:
             core, now = thread.core, self.clock.now
             if core is not None and thread.start_s > max(now, core.on_s):
-                # What the kernel does was booked when it began, and is not brought to its end.
-                self.observers.overhead(now, max(now, core.on_s) - thread.start_s)
+                # What the kernel does was booked when it began, and is not brought to its end: it
+                # is taken back where it was booked, or a bin of the series would be below zero.
+                self.observers.overhead(core.put_s, max(now, core.on_s) - thread.start_s)
             self.leave(thread)
 
     def queue(self) -> Iterable[OsThread]:
@@ -169,6 +170,7 @@ class Host:
         thread.cost_s += cost_s
         thread.core = thread.last_core = core
         core.thread = thread
+        core.put_s = now
         core.on_s = on = now + latency_s
         thread.start_s = start_s = now + cost_s
         core.slice_end_s = start_s + self.slice_s

@@ -25,13 +25,14 @@ NANOSECOND_S = 1e-9
 class Core:
     """One core: the thread on it, and when it may be taken from it."""
 
-    __slots__ = ("index", "last", "on_s", "settling", "slice_end_s", "thread", "timer")
+    __slots__ = ("index", "last", "on_s", "put_s", "settling", "slice_end_s", "thread", "timer")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.thread: OsThread | None = None
         self.last: OsThread | None = None
         self.on_s = 0.0
+        self.put_s = 0.0  # when it was given its thread, and the costs of that were booked
         self.slice_end_s = 0.0
         self.settling = False
         self.timer: Call | None = None

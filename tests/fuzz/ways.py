@@ -24,10 +24,7 @@ def with_ways_in(chance: Chance, machine: dict[str, Any], entries: list[dict[str
     if chance.of(0.4):
         machine.setdefault("os", {})["timer_slack"] = rng.choice(["0s", "50us", "1ms"])
     if chance.of(0.3):
-        cost = rng.choice(["2us", "15us"])
-        # A process that is killed while it wakes up takes back what was booked, in a later bin.
-        if not any(entry["kind"] == "goroutine" for entry in entries):
-            machine.setdefault("os", {})["idle_exit_cost"] = cost
+        machine.setdefault("os", {})["idle_exit_cost"] = rng.choice(["2us", "15us"])
     for entry in entries:
         ways = WAYS.get(entry["kind"], ())
         if ways and chance.of(0.4):

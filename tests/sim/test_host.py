@@ -10,6 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from kit import ms
+
+from simsched.sim.clock import DISPATCH
+from simsched.sim.observer import Observer
 
 from .machines import Bench
 
@@ -239,3 +243,21 @@ def test_a_process_that_dies_during_a_switch_has_spent_half_of_it() -> None:
     bench.clock.call_at(0.003, 0, lambda _: bench.host.kill([bench.threads["A"]]))
     assert bench.slices() == [(0, 3, "A")]
     assert costs == [pytest.approx(-0.001)]  # of the 4 that were booked when it began
+
+
+def test_what_waking_up_was_to_cost_is_taken_back_where_it_was_booked() -> None:
+    class Booked(Observer):
+        def __init__(self) -> None:
+            self.at: dict[float, float] = {}  # ms: us
+
+        def overhead(self, now: float, seconds: float) -> None:
+            self.at[ms(now)] = self.at.get(ms(now), 0.0) + seconds * 1e6
+
+    bench, booked = Bench(wakeup_latency="2ms", idle_exit_cost="5ms"), Booked()
+    bench.host.observers.overhead = booked.overhead  # type: ignore[method-assign]
+    bench.thread("A", 10, at=1)
+    kill = bench.host.kill
+    bench.clock.call_at(6e-3, DISPATCH, lambda _: kill([bench.threads["A"]]), None)
+    # Woken at 1, on its core at 3, and to begin at 8: when it is killed at 6, 3 of 5 ms are spent.
+    assert bench.slices() == [(3, 6, "A")]
+    assert booked.at == {1.0: pytest.approx(3000.0)}
