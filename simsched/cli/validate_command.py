@@ -184,7 +184,7 @@ def _record(
     if busy > 0.25 * cpus:
         warn("busy", f"others keep {busy:.1f} of {cpus} cores busy: what is measured will be slow")
     try:
-        with display(quiet=quiet) as progress:
+        with display(quiet=quiet, what="measurements") as progress:
             recorded = record(RecordPlan(**plan), folder, progress)
     except (CannotDrive, UnknownRuntime) as error:
         raise typer.BadParameter(str(error)) from None

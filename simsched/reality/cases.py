@@ -5,8 +5,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -14,10 +14,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CannotRead", "MeasuredCase", "chosen", "read_cases"]
+__all__ = ["Arrays", "CannotRead", "MeasuredCase", "chosen", "read_cases", "trace_of"]
 
 DEMANDS = ("cpu1_us", "io_us", "cpu2_us")
 NEEDED = ("arrival_us", *DEMANDS, "latency_us")
+
+Arrays = Mapping[str, npt.NDArray[np.float64]]
 
 
 class CannotRead(Exception):
@@ -37,16 +39,14 @@ class MeasuredCase:
     id: str
     folder: Path
     record: dict[str, Any]
+    _read: dict[str, npt.NDArray[np.float64]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def runtime(self) -> str:
         """The first part of the id: what ran, and how big, as "go2" or "http_gsync4"."""
         return self.id.split("__", 1)[0]
-
-    @property
-    def repeated(self) -> str:
-        """The id without the number of the repetition."""
-        return self.id.split("__rep", 1)[0]
 
     @property
     def load(self) -> float:
@@ -65,13 +65,17 @@ class MeasuredCase:
         """The arrays by request."""
         return self.folder / "cases" / f"{self.id}.npz"
 
-    def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
+    def arrays(self) -> Arrays:
         """The arrays by request, in microseconds. ``latency_us`` is NaN where unfinished.
+
+        They are read once and kept as long as this object.
 
         Raises:
             CannotRead: the file is not there, is damaged, or lacks a column; or its columns do
                 not fit together; or no request ended.
         """
+        if self._read:
+            return self._read
         path = self.requests_file
         try:
             with np.load(path, allow_pickle=False) as data:
@@ -83,7 +87,13 @@ class MeasuredCase:
             raise CannotRead(f"cannot read {path}: {_cause(error)}") from None
         arrays["latency_us"][arrays["latency_us"] < 0] = np.nan
         _judge(path, arrays)
-        return arrays
+        self._read.update(arrays)
+        return self._read
+
+
+def trace_of(case_id: str) -> str:
+    """The id without the number of the repetition, which runs of one trace have in common."""
+    return case_id.split("__rep", 1)[0]
 
 
 def read_cases(folder: Path, only: Sequence[str] = ()) -> list[MeasuredCase]:
@@ -153,7 +163,7 @@ def _cause(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _judge(path: Path, arrays: dict[str, npt.NDArray[np.float64]]) -> None:
+def _judge(path: Path, arrays: Arrays) -> None:
     """Raise CannotRead if the arrays are not those of one run."""
     requests = arrays["arrival_us"].shape
     for name, array in arrays.items():

@@ -5,7 +5,7 @@ Errors are relative: (predicted - measured) / measured. Latency counts from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -13,10 +13,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simsched.reality.cases import MeasuredCase
+from simsched.reality.cases import MeasuredCase, trace_of
 from simsched.reality.phases import measured_phases
 
-__all__ = ["MEDIANS", "Comparison", "Demand", "compare", "demands", "noise_floor", "reason"]
+__all__ = [
+    "MEDIANS",
+    "Comparison",
+    "Demand",
+    "compare",
+    "demands",
+    "measured_figures",
+    "noise_floor",
+    "reason",
+]
 
 LEVELS = (50, 95, 99)
 RUNGS = (0.01, 0.02, 0.05, *(k / 20 for k in range(2, 19)), 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -70,11 +79,6 @@ class Comparison:
     phases: dict[str, dict[str, float]] = field(default_factory=dict)
     took_s: float = field(default=0.0, compare=False)
 
-    @property
-    def repeated(self) -> str:
-        """The id without the number of the repetition."""
-        return self.id.split("__rep", 1)[0]
-
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the result document. How long it took is nobody's result."""
         data = asdict(self)
@@ -106,7 +110,7 @@ def compare(
     arrays = case.arrays()
     arrival, latency = arrays["arrival_us"] / 1e6, arrays["latency_us"] / 1e6
     predicted = finish_s - arrival
-    measured_of = _figures(arrival, latency, float(case.record["cpu_s"]))
+    measured_of = measured_figures(case)
     predicted_of = _figures(arrival, predicted, cpu_s)
     off = np.abs(predicted - latency)
     return Comparison(
@@ -194,18 +198,29 @@ def reason(comparison: Comparison, noise: dict[str, dict[str, float]]) -> str:
     return "who is served first: CPU use is right, the order is not"
 
 
-def noise_floor(cases: Iterable[MeasuredCase]) -> dict[str, dict[str, float]]:
+def measured_figures(case: MeasuredCase) -> dict[str, float]:
+    """What was measured of a case: latencies, throughput and CPU use.
+
+    Raises:
+        CannotRead: the case's arrays cannot be read.
+    """
+    arrays = case.arrays()
+    return _figures(
+        arrays["arrival_us"] / 1e6, arrays["latency_us"] / 1e6, float(case.record["cpu_s"])
+    )
+
+
+def noise_floor(measured: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Of traces that were measured repeatedly: half the range of each quantity over its median.
 
     ``runs`` says how often it was measured.
+
+    Args:
+        measured: what was measured, as of `measured_figures`, by the id of the case.
     """
     runs: dict[str, list[dict[str, float]]] = {}
-    for case in cases:
-        arrays = case.arrays()
-        row = _figures(
-            arrays["arrival_us"] / 1e6, arrays["latency_us"] / 1e6, float(case.record["cpu_s"])
-        )
-        runs.setdefault(case.repeated, []).append(row)
+    for case_id, row in measured.items():
+        runs.setdefault(trace_of(case_id), []).append(row)
     floor = {}
     for name, rows in runs.items():
         if len(rows) < 2:
@@ -265,7 +280,7 @@ def _spread(
     comparison: Comparison, key: str, noise: Mapping[str, Mapping[str, float]] | None
 ) -> float:
     """Half the range that repetitions of its trace span; 0 where it was measured once."""
-    return (noise or {}).get(comparison.repeated, {}).get(key, 0.0)
+    return (noise or {}).get(trace_of(comparison.id), {}).get(key, 0.0)
 
 
 def _ninth(values: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simsched.reality.cases import trace_of
 from simsched.reality.compare import Comparison, reason
 from simsched.reality.phases import PHASES
 from simsched.report.figure import DataTable, Figure, line_trace, log_axis
@@ -120,7 +121,7 @@ def _cases(found: Validation) -> DataTable:
 
 
 def _row(comparison: Comparison, noise: dict[str, dict[str, float]]) -> tuple[str, ...]:
-    spread = noise.get(comparison.repeated, {}).get("p99")
+    spread = noise.get(trace_of(comparison.id), {}).get("p99")
     return (
         comparison.id,
         f"{comparison.load:.2f}" + (", saturated" if comparison.saturated else ""),

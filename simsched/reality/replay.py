@@ -5,15 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simsched.reality.by_runtime import RuntimeRow, by_runtime
-from simsched.reality.cases import CannotRead, MeasuredCase, chosen, read_cases
-from simsched.reality.compare import Comparison, Demand, compare, demands, noise_floor, reason
+from simsched.reality.cases import CannotRead, MeasuredCase, chosen, read_cases, trace_of
+from simsched.reality.compare import (
+    Comparison,
+    Demand,
+    compare,
+    demands,
+    measured_figures,
+    noise_floor,
+    reason,
+)
 from simsched.reality.document import SCHEMA, to_json
 from simsched.reality.phases import StepTimes, predicted_phases
 from simsched.reality.scenarios import Unknown, scenario_of
@@ -130,8 +138,10 @@ Outcome = Comparison | str
 
 
 def _predict(job: Job) -> Outcome:
+    case, calibration, phases = job
     try:
-        return predict(*job)
+        # A copy keeps its arrays as long as this takes, and not as long as the list of cases.
+        return predict(replace(case), calibration, phases)
     except Unknown as error:
         return str(error)
 
@@ -197,13 +207,12 @@ def replay(
         if not comparisons:
             raise
         interrupted = True
-    repeated = {c.repeated for c in comparisons}
     return Validation(
         folder,
         calibration,
         comparisons,
         skipped,
-        noise_floor(case for case in everything if case.repeated in repeated),
+        _noise(everything, comparisons),
         None if constants is None else constants.sha256,
         interrupted,
     )
@@ -211,6 +220,21 @@ def replay(
 
 validate = replay
 """The same door under the name of the command, for ``from simsched import validate``."""
+
+
+def _noise(
+    everything: Sequence[MeasuredCase], comparisons: Sequence[Comparison]
+) -> dict[str, dict[str, float]]:
+    """The spread of every trace that is looked at, over all of its runs in the folder."""
+    known = {c.id: c.measured for c in comparisons}
+    traces = {trace_of(name) for name in known}
+    return noise_floor(
+        {
+            case.id: known.get(case.id) or measured_figures(replace(case))
+            for case in everything
+            if trace_of(case.id) in traces
+        }
+    )
 
 
 def _constants(calibration: str | None) -> Calibration | None:

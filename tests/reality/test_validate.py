@@ -15,7 +15,7 @@ import simsched
 from simsched.calibration import find_calibration
 from simsched.reality.by_runtime import by_runtime
 from simsched.reality.cases import read_cases
-from simsched.reality.compare import Comparison, demands, noise_floor, reason
+from simsched.reality.compare import Comparison, demands, reason
 from simsched.reality.document import validation_schema
 from simsched.reality.replay import predict, replay
 
@@ -37,6 +37,14 @@ def test_an_error_is_predicted_less_measured_over_measured(tmp_path: Path) -> No
     assert comparison.errors["cpu"] == pytest.approx(0.0)
 
 
+def test_the_arrays_of_a_case_are_read_once(tmp_path: Path) -> None:
+    write_case(tmp_path, "go2__mixed__500ps")
+    (case,) = read_cases(tmp_path)
+    first = case.arrays()
+    case.requests_file.unlink()
+    assert case.arrays() is first
+
+
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
     for name in ("asyncio", "go2"):
         write_case(tmp_path, f"{name}__mixed__500ps")
@@ -52,7 +60,7 @@ def test_a_calibration_moves_the_prediction(tmp_path: Path) -> None:
 def test_the_noise_is_half_the_range_of_repetitions(tmp_path: Path) -> None:
     for k, slower in enumerate((0.9, 1.0, 1.1)):
         write_case(tmp_path, f"jf8__mixed__500ps__rep{k}", slower=slower)
-    (spread,) = noise_floor(read_cases(tmp_path)).values()
+    (spread,) = replay(tmp_path).noise.values()
     assert spread["p50"] == pytest.approx(0.1)
     assert spread["runs"] == 3
     assert "repetitions" in reason(
