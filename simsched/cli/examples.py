@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ ORDER = ("io_heavy", "cpu_heavy", "mixed")
 
 
 def names() -> tuple[str, ...]:
-    """Names of the examples."""
-    found = {path.stem for path in _folder().glob("*.toml")}
+    """Names of the examples; those in a folder of `configs` have its name before theirs."""
+    folder = _folder()
+    paths = (path.relative_to(folder) for path in folder.rglob("*.toml"))
+    found = {path.with_suffix("").as_posix() for path in paths}
     first = [name for name in ORDER if name in found]
-    return (*first, *sorted(found.difference(first)))
+    return (*first, *sorted(found.difference(first), key=lambda name: ("/" in name, name)))
 
 
 def path_of(name: str) -> Path:
@@ -50,7 +53,7 @@ def description(name: str) -> str:
         if not line.startswith("#:"):
             comment.append(line.lstrip("# ").rstrip())
     text = " ".join(filter(None, comment))
-    return text.split(". ", 1)[0].rstrip(".")
+    return re.split(r"(?<=[.?!]) ", text, maxsplit=1)[0].rstrip(".")
 
 
 def load(

@@ -28,6 +28,7 @@ def init(
         str,
         typer.Option(
             "--template",
+            "--example",
             "-t",
             metavar="NAME",
             help='Example to start from; see "simsched list".',

@@ -86,6 +86,36 @@ def test_an_example_is_shown_as_its_file() -> None:
     assert call("show", "io_heavy").stdout == examples.path_of("io_heavy").read_text()
 
 
+IN_FOLDERS = [name for name in examples.names() if "/" in name]
+
+
+def test_examples_in_folders_come_last() -> None:
+    assert examples.names()[-len(IN_FOLDERS) :] == tuple(IN_FOLDERS) == ("published/million_tasks",)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "trace", "init", "show"])
+@pytest.mark.parametrize("name", IN_FOLDERS)
+def test_every_command_knows_examples_in_folders(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ("--set", "workload.arrivals.users=10")
+    more = {
+        "run": (*few, "--scheduler", "go", "--json"),
+        "check": few,
+        "trace": (*few, "--json"),
+    }
+    named = (name,) if command == "show" else ("--example", name)
+    assert call(command, *named, *more.get(command, ())).exit_code == 0
+
+
+@pytest.mark.parametrize("option", ["--example million_tasks", "--example published/milion_tasks"])
+def test_whoever_names_an_example_in_a_folder_wrongly_is_helped(option: str) -> None:
+    result = call("run", *option.split())
+    assert result.exit_code == 2
+    assert 'did you mean "published/million_tasks"?' in result.stderr
+
+
 @pytest.mark.parametrize("what", ["scenario", "result", "validation"])
 def test_schemas_are_schemas(what: str) -> None:
     jsonschema.Draft202012Validator.check_schema(call_json("schema", what))
