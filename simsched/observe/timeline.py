@@ -92,15 +92,18 @@ class Ready(NamedTuple):
 class Wake(NamedTuple):
     """Why a request goes on: an arrow from one worker's work to another's.
 
-    ``kind`` is "io" (from where it began to wait, to where it goes on) or "permit" (from where
-    another request gave a permit back).
+    ``kind`` is "io" (from where it began to wait, to where it goes on), "permit" (from where
+    another request gave a permit back), "move" (from the thread that handed it over, to the thread
+    that took it on), "return" (from the thread of an executor that has done a call), or "join"
+    (from where its last branch ended).
     """
 
     kind: str
     request: int
     by: int
-    """The request that gave the permit; for "io" the request itself."""
+    """The request that gave the permit; for all other kinds the request itself."""
     what: str
+    """The step, the resource, or the executor; "" for a move to no executor."""
     from_worker: str
     from_s: float
     to_worker: str

@@ -19,6 +19,7 @@ from simsched.observe.timeline import (
     Wake,
     WorkerSlice,
 )
+from simsched.observe.timeline_arrows import Arrows
 from simsched.observe.timeline_window import WindowLog
 from simsched.sim.task import ADMISSION, CPU, RUN_QUEUE, UNFINISHED, Task
 from simsched.workload import program
@@ -68,10 +69,8 @@ class TimelineLog(WindowLog):
         self._numbers: dict[Task, int] = {}  # of branches, by task
         self._branches: dict[int, int] = {}  # how many a request has had
         self._arrival_s: dict[int, float] = {}
-        self._last: dict[Task, tuple[str, float]] = {}  # where and until when it last computed
-        self._woken: dict[Task, tuple[str, int, str, str, float]] = {}  # all but the end of a Wake
         self._asked: set[Task] = set()
-        self._gave: tuple[float, Task, str] | None = None
+        self._arrows = Arrows(self._arrow)
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -86,6 +85,7 @@ class TimelineLog(WindowLog):
         here = self._live.get(task)
         if here is None:
             return
+        self._arrows.entered(now, task, here.part, phase)
         self._close(now, task, here)
         self.in_queue(now, here.part, -1)
         self.in_queue(now, phase, 1)
@@ -105,9 +105,8 @@ class TimelineLog(WindowLog):
         here.step, here.pc = "", -1
         if task.ops[task.pc].code in OUTSIDE and self.tells(now, now):
             self._ready.append(Ready(task.index, here.branch, step_name(task), now))
-            last = self._last.get(task)
-            if last is not None and task.phase != CPU:  # else it goes on where it was
-                self._woken[task] = ("io", task.index, step_name(task), *last)
+            if task.phase != CPU:  # else it goes on where it was
+                self._arrows.step_ended(task)
 
     def retried(self, now: float, task: Task, again: Task) -> None:
         self._leave(now, task)
@@ -128,7 +127,13 @@ class TimelineLog(WindowLog):
 
     def joined(self, now: float, branch: Task) -> None:
         if branch in self._live:
+            self._arrows.joined(now, branch)
             self._leave(now, branch)
+
+    def moved(self, now: float, task: Task, place: str) -> None:
+        here = self._live.get(task)
+        if here is not None:
+            self._arrows.moved(now, task, place, runs=here.part == CPU)
 
     def _end(self, now: float | None, task: Task, outcome: int) -> None:
         arrival_s = self._arrival_s.pop(task.index)
@@ -145,8 +150,7 @@ class TimelineLog(WindowLog):
         self._close(now, task, here)
         self.in_queue(now, here.part, -1)
         del self._live[task]
-        self._last.pop(task, None)
-        self._woken.pop(task, None)
+        self._arrows.forget(task)
         for branch in task.branches:
             if branch in self._live:
                 self._leave(now, branch)
@@ -179,17 +183,14 @@ class TimelineLog(WindowLog):
         self.count(now, f"{name}: waiting", 1)
 
     def gave(self, now: float, task: Task, name: str) -> None:
-        self._gave = (now, task, name)
+        self._arrows.gave(now, task, name)
 
     def took(self, now: float, task: Task, name: str) -> None:
         if task not in self._asked:
             return
         self._asked.remove(task)
         self.count(now, f"{name}: waiting", -1)
-        if self._gave is not None and self._gave[0] == now and self._gave[2] == name:
-            giver = self._gave[1]
-            if giver.thread is not None:
-                self._woken[task] = ("permit", giver.index, name, giver.thread.name, now)
+        self._arrows.took(now, task, name)
 
     # -- workers and cores -------------------------------------------------------------------
 
@@ -201,14 +202,11 @@ class TimelineLog(WindowLog):
         if not pieces or pieces[-1].end_s <= self.start_s:
             return
         began_s = max(pieces[0].start_s, self.start_s)
-        woken = self._woken.pop(task, None)
-        if woken is not None and self.tells(began_s, now, 2):
-            kind, by, what, worker, from_s = woken
-            self._wakes.append(
-                Wake(kind, task.index, by, what, worker, from_s, thread.name, began_s)
-            )
-        if here is not None:
-            self._last[task] = (thread.name, now)
+        self._arrows.worked(began_s, now, task, thread)
+
+    def _arrow(self, wake: Wake) -> None:
+        if self.tells(wake.to_s, wake.to_s, 2):
+            self._wakes.append(wake)
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         self.lanes.on_core(now, thread, self.simulation.clock.now)

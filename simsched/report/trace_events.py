@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import IO, Any
 
-from simsched.observe.timeline import ASLEEP, RequestSpan, Stay, Timeline
+from simsched.observe.timeline import ASLEEP, RequestSpan, Stay, Timeline, Wake
 
 Event = dict[str, Any]
 
@@ -36,6 +36,15 @@ STATES: Mapping[str, str] = {
     ASLEEP: "asleep",
 }
 """Names of states that need no request."""
+
+WAKES: Mapping[str, str] = {
+    "io": "{} is done",
+    "permit": "permit of {}",
+    "move": "goes to {}",
+    "return": "{} has returned",
+    "join": "last branch of {}",
+}
+"""Names of flows, by kind."""
 
 PER_LINE = 100
 """Events on one line of a file."""
@@ -96,6 +105,13 @@ def _compact(value: object) -> bytes:
 def request_name(request: int, branch: int = 0) -> str:
     """A request, or a branch of one, as trace and page call it."""
     return f"#{request}" if not branch else f"#{request}.{branch}"
+
+
+def wake_name(wake: Wake) -> str:
+    """What leads a request on, as trace and page call it."""
+    if wake.kind == "move" and not wake.what:
+        return "goes to another thread"
+    return WAKES[wake.kind].format(wake.what)
 
 
 class _Process:
@@ -239,7 +255,7 @@ class _Process:
                 continue
             if not _covers(spans.get(wake.to_worker, []), to_ns) or to_ns <= from_ns:
                 continue
-            name = f"{wake.what} is done" if wake.kind == "io" else f"permit of {wake.what}"
+            name = wake_name(wake)
             same: Event = {"cat": wake.kind, "id": hex(self.pid << 48 | number)}
             args = {"request": wake.request, "by": wake.by}
             from_tid, to_tid = self.tids[wake.from_worker], self.tids[wake.to_worker]

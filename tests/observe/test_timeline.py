@@ -138,7 +138,8 @@ class TestARun:
         for wake in timeline.wakes:
             assert wake.from_s <= wake.to_s
             assert (wake.to_worker, wake.request, wake.to_s) in starts
-            assert (wake.by == wake.request) == (wake.kind == "io")
+            assert (wake.by == wake.request) == (wake.kind != "permit")
+            assert wake.kind not in ("move", "return") or wake.from_worker != wake.to_worker
 
 
 def test_a_window_is_a_part_of_the_whole() -> None:

@@ -23,6 +23,7 @@ BRIEFLY = {
     "gil_convoy": ("scenario.duration=1s", "scenario.warmup=0s"),
     "db_pool": ("scenario.duration=200ms", "scenario.warmup=0s"),
     "sync_worker_killed": ("scenario.duration=8s", "scenario.warmup=0s"),
+    "to_thread_against_limiter": ("scenario.duration=300ms", "scenario.warmup=0s"),
     "pinning": ("scenario.duration=300ms", "scenario.warmup=0s"),
 }
 FIELDS = {
@@ -163,7 +164,41 @@ class TestTheFile:
 
 def test_the_kinds_of_arrows_are_those_that_the_model_knows() -> None:
     assert {event["cat"] for event in events("db_pool", "s")} == {"io", "permit"}
+    assert {event["cat"] for event in events("fan_out", "s")} == {"io", "join"}
+    assert {event["cat"] for event in events("to_thread_against_limiter", "s")} == {
+        "move",
+        "return",
+    }
+
+
+def test_arrows_are_called_by_what_leads_on() -> None:
     assert {event["name"] for event in events("coroutine_story", "s")} == {"query is done"}
+    assert "last branch of backends" in {event["name"] for event in events("fan_out", "s")}
+    assert {event["name"] for event in events("to_thread_against_limiter", "s")} == {
+        "goes to anyio",
+        "anyio has returned",
+        "goes to executor",
+        "executor has returned",
+    }
+
+
+def test_a_call_leaves_the_loop_where_it_stops_and_comes_back_where_it_goes_on() -> None:
+    """Of each flow: from a slice of the loop to one of a thread, or the other way round."""
+    names = {
+        (event["pid"], event["tid"]): event["args"]["name"]
+        for event in events("to_thread_against_limiter", "M")
+        if event["name"] == "thread_name"
+    }
+    ends: dict[str, list[str]] = defaultdict(list)
+    for event in events("to_thread_against_limiter", "s", "f"):
+        ends[event["id"]].append(names[event["pid"], event["tid"]].split("-")[0])
+        ends[event["id"]].append(event["cat"])
+    assert {tuple(end) for end in ends.values()} == {
+        ("loop", "move", "executor", "move"),
+        ("loop", "move", "anyio", "move"),
+        ("executor", "return", "loop", "return"),
+        ("anyio", "return", "loop", "return"),
+    }
 
 
 def test_the_story_is_in_microseconds() -> None:
