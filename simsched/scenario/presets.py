@@ -33,6 +33,7 @@ ORDER = (
     "fastapi-def",
     "node",
     "go",
+    "go-http",
     "webflux",
     "netty",
     "virtual-threads",

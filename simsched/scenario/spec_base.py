@@ -162,12 +162,13 @@ class Spec(Model):
 class ReadingSpec(Spec):
     """A runtime whose way of getting requests can be modelled, too."""
 
-    ingress: Literal["direct", "reader", "timer", "puller"] = Field(
+    ingress: Literal["direct", "reader", "timer", "puller", "accept"] = Field(
         default="direct",
         description='How requests get into the process. "direct": they are simply there. "reader": '
         "a thread (a goroutine, a callback of the loop) reads them from a pipe or socket and hands "
         'them over. "timer": timers of the runtime make them. "puller": threads of the pool take '
-        "the next one themselves and sleep until it is due.",
+        'the next one themselves and sleep until it is due. "accept" (Go): a goroutine accepts '
+        "connections and starts one for each, which reads its requests (net/http).",
     )
     read_s: Duration = Field(
         alias="read",
@@ -192,7 +193,8 @@ class ReadingSpec(Spec):
                 ("ingress",),
                 f'ingress = "{self.ingress}", and here requests do not get in that way',
                 f"use one of {', '.join(self.ways_in)}: timers make requests on asyncio and "
-                "goroutines, and threads of a Python or JDK pool pull them",
+                "goroutines, threads of a Python or JDK pool pull them, and Go accepts connections "
+                "in a goroutine",
             )
 
 

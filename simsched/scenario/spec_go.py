@@ -54,6 +54,11 @@ class GoroutineSpec(ReadingSpec):
         default=0.0,
         description="Cost of the server and the framework per request, CPU time.",
     )
+    accept_s: Duration = Field(
+        alias="accept",
+        default=10e-6,
+        description='Cost of accepting a connection (ingress = "accept"), CPU time.',
+    )
     sysmon_s: Duration = Field(
         alias="sysmon",
         default=0.0,
@@ -84,8 +89,8 @@ class GoroutineSpec(ReadingSpec):
 
     @property
     def ways_in(self) -> tuple[str, ...]:
-        """Timers of the runtime may make requests, too."""
-        return (*super().ways_in, "timer")
+        """Timers of the runtime may make requests, too, and so may connections."""
+        return (*super().ways_in, "timer", "accept")
 
     def visible_cpus(self, host: Host) -> int:
         """What GOMAXPROCS is by default; see ``go``.

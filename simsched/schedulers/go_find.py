@@ -56,11 +56,11 @@ def _global_get(sched: GoSched, p: P, limit: int) -> Task:
     n = min(limit, len(queue), len(queue) // len(sched.ps) + 1)
     now = sched.clock.now
     first = queue.popleft()
-    if sched.detailed and first is not sched.ingress.reader:
+    if sched.detailed and first.index >= 0:
         sched.observers.dequeued(now, first, "global")
     for _ in range(n - 1):
         g = queue.popleft()
-        if sched.detailed and g is not sched.ingress.reader:
+        if sched.detailed and g.index >= 0:
             sched.observers.dequeued(now, g, "global")
         sched.local_put(p, g)
     return first

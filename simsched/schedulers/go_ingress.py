@@ -7,18 +7,24 @@
 - ``timer``: a chain of ``time.AfterFunc``. The timer of the next request is set by the function
   that the last one ran, on its P, and so fires when that P looks at its timers. It runs in a new
   goroutine (``goFunc``).
+- ``accept``: connections are accepted by a goroutine, which starts one for each of them
+  (:mod:`simsched.schedulers.go_accept`). A request on a connection that is open already, or where
+  connections are not modelled, is as one of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from simsched.schedulers.go_parts import ThreadLimitExceeded
+from simpy.events import Event
+
+from simsched.schedulers.go_accept import AcceptLoop
+from simsched.schedulers.go_parts import ThreadLimitExceeded, helper
 from simsched.sim.clock import IO_DONE, Call, Process
 from simsched.sim.task import RUN_QUEUE, Task
-from simsched.workload.program import Program
 
 if TYPE_CHECKING:
     from simsched.scenario import GoroutineSpec
@@ -27,12 +33,13 @@ if TYPE_CHECKING:
 
 
 class GoIngress:
-    """The reading goroutine or the chain of timers, where the specification asks for one."""
+    """The goroutine or the chain of timers by which requests get in, where there is one."""
 
     def __init__(self, sched: GoSched, spec: GoroutineSpec) -> None:
         self.kind = spec.ingress
-        self.reader = _helper() if spec.ingress == "reader" else None
-        self.alarm = _helper() if spec.ingress == "timer" else None
+        self.reader = helper() if spec.ingress == "reader" else None
+        self.alarm = helper() if spec.ingress == "timer" else None
+        self.acceptor = AcceptLoop(sched, spec) if spec.ingress == "accept" else None
         self._sched = sched
         self._read_s, self._submit_s = spec.read_s, spec.submit_s
         self._pipe: deque[Task] = deque()
@@ -53,7 +60,25 @@ class GoIngress:
             return True
         return False
 
-    def read(self, m: M) -> Process:
+    def run(self, m: M, g: Task) -> Generator[Event, Any, Task | None]:
+        """A goroutine of the process itself runs; returns the request that it now serves."""
+        acceptor = self.acceptor
+        if acceptor is None:
+            yield from self._read(m)
+        elif g.connection is None:
+            yield from acceptor.run(m)
+        else:
+            task = acceptor.first_read(m, g.connection)
+            if task is not None:
+                return task
+            cost_s, m.owed_s = m.owed_s, 0.0
+            wait = m.thread.run(cost_s)
+            if wait is not None:
+                yield wait
+            self._sched.observers.overhead(self._sched.clock.now, cost_s)
+        return None
+
+    def _read(self, m: M) -> Process:
         """The reader runs: until ``Read`` finds nothing any more."""
         sched = self._sched
         p = m.p
@@ -108,8 +133,3 @@ class GoIngress:
         self._onto = onto
         while self._due:
             self._sched.ready(self._due.popleft(), onto)
-
-
-def _helper() -> Task:
-    """A goroutine that is no request."""
-    return Task(-1, 0, Program("", (), ()), [], 0.0)

@@ -6,16 +6,25 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from simsched.schedulers.go_queues import RunQueue
+from simsched.sim.task import Task
+from simsched.workload.program import Program
 
 if TYPE_CHECKING:
     from simpy.events import Event
 
+    from simsched.sim.network import Connection
     from simsched.sim.os_thread import OsThread
-    from simsched.sim.task import Task
 
 IDLE, RUNNING, SYSCALL = range(3)
 
 _NEVER = float("inf")
+
+
+def helper(connection: Connection | None = None) -> Task:
+    """A goroutine of the process itself, which is no request: its index is negative."""
+    task = Task(-1, 0, Program("", (), ()), [], 0.0)
+    task.connection = connection
+    return task
 
 
 class ThreadLimitExceeded(Exception):

@@ -23,6 +23,7 @@ from simsched.workload import program as op_code
 if TYPE_CHECKING:
     from simsched.scenario import GoroutineSpec
     from simsched.sim.machine import Machine
+    from simsched.sim.network import Connection
 
 CREATED, ALIVE = range(2)
 NETPOLL_EVENTS = 128  # netpoll_epoll.go: what one epoll_wait returns at most
@@ -67,10 +68,28 @@ class GoSched(Scheduler):
         if self.dead:
             self.clients.failed(task)
             return
-        task.stage = CREATED
-        self.inside[task] = None
+        self.begins(task)
         if not self.ingress.takes(task):
             self._net_ready(task)
+
+    def begins(self, task: Task) -> None:
+        """The process has the request from now on."""
+        task.stage = CREATED
+        self.inside[task] = None
+
+    def connection_waits(self) -> None:
+        """The goroutine in ``Accept`` will see it; without one it is accepted at once."""
+        acceptor = self.ingress.acceptor
+        if acceptor is None or self.dead:
+            super().connection_waits()
+        else:
+            acceptor.connection_waits()
+
+    def readable(self, connection: Connection) -> None:
+        """A request has come on an open connection: its goroutine is ready, or not yet there."""
+        acceptor = self.ingress.acceptor
+        if self.dead or acceptor is None or not acceptor.will_read(connection):
+            super().readable(connection)
 
     def _io_done(self, call: Call) -> None:
         task: Task = call.arg
@@ -107,7 +126,7 @@ class GoSched(Scheduler):
         events = self.net_ready
         ready = [events.popleft() for _ in range(min(NETPOLL_EVENTS, len(events)))]
         for g in ready:
-            if g is self.ingress.reader:
+            if g.index < 0:
                 continue
             if self.detailed:
                 self.observers.dequeued(self.clock.now, g, "netpoll")
@@ -167,7 +186,7 @@ class GoSched(Scheduler):
 
     def global_put(self, g: Task) -> None:
         """At the tail of the global queue."""
-        if self.detailed and g is not self.ingress.reader:
+        if self.detailed and g.index >= 0:
             self.observers.queued(self.clock.now, g, "global")
         self.global_queue.append(g)
 
@@ -178,9 +197,8 @@ class GoSched(Scheduler):
         p.queue.put(g, queue, as_next=as_next)
         if self.detailed:
             for spilled in islice(queue, n, None):
-                if spilled is self.ingress.reader:
-                    continue
-                self.observers.queued(self.clock.now, spilled, "global")
+                if spilled.index >= 0:
+                    self.observers.queued(self.clock.now, spilled, "global")
 
     # -- Ps and Ms ---------------------------------------------------------------------------
 
@@ -274,6 +292,9 @@ class GoSched(Scheduler):
             if g.parent is None:
                 self.clients.failed(g)
         self.inside.clear()
+        if self.ingress.acceptor is not None and self.network is not None:
+            self.network.reset(self)
+            super().connection_waits()  # the listening socket is closed
         raise ThreadLimitExceeded
 
     def _withdraw(self, g: Task) -> bool:

@@ -47,6 +47,7 @@ from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
 from simsched.workload import program as op_code
 
 SYSCALL_KINDS = frozenset({"file", "native"})
+PER_CONNECTION = ("direct", "accept")  # ways in of net/http
 SHORTEST_POLL_S = 1e-6  # epoll_wait as a system call, even where it does not wait
 
 
@@ -181,15 +182,17 @@ class Goroutine(GoCalls):
             self.observers.busy(self.clock.now, p.name, 1)
         m.owed_s += self.spec.switch_s + self.sysmon_owed_s
         self.sysmon_owed_s = 0.0
-        if g is self.ingress.reader:
-            yield from self.ingress.read(m)
-            return
+        if g.index < 0:
+            request = yield from self.ingress.run(m, g)
+            if request is None:
+                return
+            g = request
         if g.stage == CREATED:
             g.stage = ALIVE
             if g.cancelled:  # nobody waits for it any more
                 g.pc = len(g.ops)
             m.owed_s += self.spec.create_s + self.spec.request_s
-            if self.ingress.kind == "direct":
+            if self.ingress.kind in PER_CONNECTION:
                 self.wake_p()  # newproc: each request starts a goroutine
         g.thread = m.thread
         self.enter(g, CPU)

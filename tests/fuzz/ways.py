@@ -9,7 +9,7 @@ from .parts import Chance
 WAYS = {
     "thread_pool": ("reader",),
     "virtual_thread": ("reader",),
-    "goroutine": ("reader", "timer"),
+    "goroutine": ("reader", "timer", "accept"),
     "event_loop": ("reader",),
 }
 
@@ -31,3 +31,11 @@ def with_ways_in(chance: Chance, machine: dict[str, Any], entries: list[dict[str
             entry["ingress"] = rng.choice(ways)
             entry["read"] = chance.cost(3, 100)
             entry["submit"] = chance.cost(1, 50)
+
+
+def with_neighbours(chance: Chance, machine: dict[str, Any]) -> None:
+    """Make some machines guests whose hypervisor takes their cores away; in place."""
+    if chance.of(0.25):
+        machine["steal"] = chance.rng.choice([0.02, 0.1, 0.5])
+        # Tidy: not a multiple of the quantum, as nothing that is drawn is one.
+        machine["steal_slice"] = chance.rng.choice(["200us", "3ms", "20ms"])

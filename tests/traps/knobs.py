@@ -223,6 +223,10 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
         'kind = "goroutine"\ningress = "reader"\n',
         {"read": '"1ms"', "submit": '"1ms"', "ingress": '"timer"'},
     ),
+    "goroutine, accepting": (
+        'kind = "goroutine"\ningress = "accept"\nprocesses = 2\n',
+        {"accept": '"1ms"'},
+    ),
     "virtual_thread, reader": (
         'kind = "virtual_thread"\ningress = "reader"\n',
         {
