@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from simsched.report.figure import MAX_TABLE_ROWS, DataTable, Figure
 from simsched.report.figures_parts import segment
 from simsched.report.style import BREAKDOWN, Json, PartStyle, label
+from simsched.report.timeline_arrows import MAX_ARROWS, arrow_row, arrows_of, arrows_trace
 from simsched.report.timeline_rows import Axis, Choice, Workers, choose, stays_drawn, workers_drawn
 from simsched.report.trace_events import request_name
 from simsched.report.units import format_duration
@@ -87,7 +88,8 @@ def _worker_figure(index: int, timeline: Timeline, choice: Choice, margin: int) 
     axis = choice.axis
     workers = workers_drawn(timeline, choice)
     at = {name: i for i, name in enumerate(workers.names)}
-    bars, table = [], []
+    bars = []
+    table: list[tuple[float, tuple[str, ...]]] = []
     for piece in workers.slices:
         called = request_name(piece.request, piece.branch) if piece.request >= 0 else ""
         what = WORKER_STYLES[piece.state].label
@@ -97,8 +99,17 @@ def _worker_figure(index: int, timeline: Timeline, choice: Choice, margin: int) 
         row = at[piece.worker]
         bars.append(Bar(row, piece.state, piece.start_s, piece.end_s, called, hover))
         span = (axis.text(piece.start_s), axis.text(piece.end_s))
-        table.append((piece.worker, called or "-", what, piece.step or "-", *span))
+        entry = (piece.worker, called or "-", what, piece.step or "-", *span)
+        table.append((piece.start_s, entry))
+    data = _traces(bars, WORKER_STYLES, axis)
     remark = f"Sleeping threads are left out. {axis.title.capitalize()}."
+    arrows = arrows_of(timeline, at, axis)
+    if len(arrows) > MAX_ARROWS:
+        remark += f" What led from one thread to another ({len(arrows)} times) is not drawn."
+    elif arrows:
+        data.append(arrows_trace(arrows, at, axis))
+        table += [(wake.to_s, arrow_row(wake, axis)) for wake in arrows]
+        table.sort(key=lambda entry: entry[0])
     if workers.blur_s:
         near = format_duration(workers.blur_s)
         remark += f" Pieces of one kind less than {near} apart are drawn as one."
@@ -108,11 +119,11 @@ def _worker_figure(index: int, timeline: Timeline, choice: Choice, margin: int) 
         key=f"workers-{index}",
         title=f"{timeline.scheduler}: threads",
         finding=_worker_finding(workers),
-        data=_traces(bars, WORKER_STYLES, axis),
+        data=data,
         layout=_layout(workers.names, axis, margin),
         table=DataTable(
             ("thread", "request", "does", "step", "from", "to"),
-            tuple(table[:MAX_TABLE_ROWS]),
+            tuple(entry for _, entry in table[:MAX_TABLE_ROWS]),
             remark,
         ),
         height=_height(len(workers.names)),

@@ -8,14 +8,17 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from kit import LOOP, offload, request, run, steps_of
 from plotly.offline import get_plotlyjs
 
 from simsched import Trace, load_scenario, trace
 from simsched.observe.timeline import RequestSpan, Stay, Timeline, WorkerSlice
+from simsched.observe.timeline_log import TimelineLog
 from simsched.report.dashboard import CONTENT_SECURITY_POLICY, render_dashboard
 from simsched.report.figure import Figure
 from simsched.report.figures_timeline import timeline_figures
 from simsched.report.style import BREAKDOWN
+from simsched.report.timeline_arrows import MAX_ARROWS
 from simsched.report.timeline_page import render_page
 from simsched.report.timeline_rows import MAX_BARS, MAX_ROWS, MAX_WORKERS, choose
 
@@ -41,6 +44,7 @@ def bars(figure: Figure) -> set[tuple[str, float, float, float]]:
     return {
         (data["name"], row, round(base, 6), round(x, 6))
         for data in figure.data
+        if data["type"] == "bar"
         for row, base, x in zip(data["y"], data["base"], data["x"], strict=True)
     }
 
@@ -70,6 +74,37 @@ def test_the_story_drawn_by_requests_and_by_threads() -> None:
     assert bars(loop) == {("cpu", 0, t, d) for t, d in ((0, 3), (3, 3), (7, 2), (10, 2))}
 
 
+def test_arrows_lead_from_thread_to_thread_and_stand_in_the_table() -> None:
+    """The loop computes until 1 ms, a thread until 3 ms, the loop again until 4 ms."""
+    figure = _calls(1)
+    (arrows,) = (data for data in figure.data if data["type"] == "scatter")
+    assert figure.layout["yaxis"]["ticktext"] == ["loop", "executor-1"]
+    assert arrows["x"] == pytest.approx([1, 1, None, 3, 3, None])
+    assert arrows["y"] == [0, 1, None, 1, 0, None]
+    assert arrows["marker"]["size"] == [0, 10, 0] * 2
+    assert arrows["customdata"][0] == "#0 goes to executor<br>loop to executor-1<br>1 ms to 1 ms"
+    assert [row for row in figure.table.rows if " to " in row[0]] == [
+        ("loop to executor-1", "#0", "goes to executor", "-", "1 ms", "1 ms"),
+        ("executor-1 to loop", "#0", "executor has returned", "-", "3 ms", "3 ms"),
+    ]
+    assert go.Figure({"data": figure.data, "layout": figure.layout}).data
+
+
+def test_too_many_arrows_are_counted_and_not_drawn() -> None:
+    figure = _calls(MAX_ARROWS // 2 + 1)
+    assert all(data["type"] == "bar" for data in figure.data)
+    assert f"({MAX_ARROWS + 2} times) is not drawn" in figure.table.remark
+
+
+def _calls(number: int) -> Figure:
+    """One request after the other: 1 ms on the loop, 2 ms in a thread, 1 ms on the loop."""
+    call = [*steps_of("cpu 1ms"), offload("to_thread", "cpu 2ms"), *steps_of("cpu 1ms")]
+    log = TimelineLog()
+    run(LOOP, *(request(call, at=4.0 * i) for i in range(number)), watch=[log])
+    ((_, threads),) = timeline_figures([log.close()])
+    return threads
+
+
 def _pairs(found: Trace) -> list[tuple[Figure, Figure]]:
     return timeline_figures(found.timelines)
 
@@ -81,10 +116,11 @@ def test_charts_are_such_that_plotly_knows_and_share_one_axis(which: Any) -> Non
         assert go.Figure({"data": figure.data, "layout": figure.layout}).data
         ranges.add(tuple(figure.layout["xaxis"]["range"]))
         margins.add(figure.layout["margin"]["l"])
-        assert {data["marker"]["color"] for data in figure.data} <= {
+        drawn = [data for data in figure.data if data["type"] == "bar"]
+        assert {data["marker"]["color"] for data in drawn} <= {
             style.colour for style in BREAKDOWN.values()
         }
-        assert {data["width"] for data in figure.data} == {0.8}
+        assert {data["width"] for data in drawn} == {0.8}
     assert len(ranges) == len(margins) == 1
 
 
