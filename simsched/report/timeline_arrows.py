@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_ARROWS = 120
 """Of one figure. More of them would hide what they are about, and none is drawn."""
+
+EDGE = 0.42
+"""How far from the middle of its row a thread's bars end, in rows: there an arrow has its tip."""
 
 COLOUR = "#777777"
 LEGEND = "leads to another thread"
@@ -37,11 +41,12 @@ def arrows_of(timeline: Timeline, rows: Mapping[str, int], axis: Axis) -> list[W
 def arrows_trace(arrows: Sequence[Wake], rows: Mapping[str, int], axis: Axis) -> Json:
     """All arrows as one line with gaps, so that the legend switches them on and off."""
     x: list[float | None] = []
-    y: list[int | None] = []
+    y: list[float | None] = []
     hovers: list[str] = []
     for wake in arrows:
         x += [axis.at(wake.from_s), axis.at(wake.to_s), None]
-        y += [rows[wake.from_worker], rows[wake.to_worker], None]
+        from_row, to_row = rows[wake.from_worker], rows[wake.to_worker]
+        y += [from_row, to_row - math.copysign(EDGE, to_row - from_row), None]
         hovers += [_hover(wake, axis)] * 3
     return {
         "type": "scatter",

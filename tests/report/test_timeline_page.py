@@ -18,7 +18,7 @@ from simsched.report.dashboard import CONTENT_SECURITY_POLICY, render_dashboard
 from simsched.report.figure import Figure
 from simsched.report.figures_timeline import timeline_figures
 from simsched.report.style import BREAKDOWN
-from simsched.report.timeline_arrows import MAX_ARROWS
+from simsched.report.timeline_arrows import EDGE, MAX_ARROWS
 from simsched.report.timeline_page import render_page
 from simsched.report.timeline_rows import MAX_BARS, MAX_ROWS, MAX_WORKERS, choose
 
@@ -80,7 +80,7 @@ def test_arrows_lead_from_thread_to_thread_and_stand_in_the_table() -> None:
     (arrows,) = (data for data in figure.data if data["type"] == "scatter")
     assert figure.layout["yaxis"]["ticktext"] == ["loop", "executor-1"]
     assert arrows["x"] == pytest.approx([1, 1, None, 3, 3, None])
-    assert arrows["y"] == [0, 1, None, 1, 0, None]
+    assert arrows["y"] == [0, 1 - EDGE, None, 1, EDGE, None]  # from within a bar to the edge of one
     assert arrows["marker"]["size"] == [0, 10, 0] * 2
     assert arrows["customdata"][0] == "#0 goes to executor<br>loop to executor-1<br>1 ms to 1 ms"
     assert [row for row in figure.table.rows if " to " in row[0]] == [
