@@ -22,15 +22,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from simsched.observe.quota_books import STOPPED, QuotaBooks
 from simsched.observe.record import BlameRow, Stall
+from simsched.observe.sharing import Gate, Holders, shared
 from simsched.observe.stays import (
     CORES,
     HOME,
     PROCESSES,
+    QUOTA,
     THREADS,
     Intervals,
     Owners,
@@ -38,29 +41,56 @@ from simsched.observe.stays import (
     chosen,
     joined,
 )
-from simsched.observe.steps import NOBODY, StepNames
+from simsched.observe.steps import StepNames
 from simsched.sim.task import PERMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
+    from simsched.scenario import Host, SchedulerSpec
 
 HOME_CAUSES: Final = {
     "event_loop": "loop",
     "reactor": "loop",
-    "goroutine": "core",
-    "virtual_thread": "core",
+    "goroutine": "Ps",
+    "virtual_thread": "carriers",
 }
+SLOTTED: Final = frozenset({"goroutine", "virtual_thread"})
+"""Kinds whose tasks do not say what the worker that is woken for them waits for. While one of their
+slots is free, it is a core."""
 LOOP: Final = "loop:"
 """What the places begin with that are one of several loops. They are one cause, not several."""
 CORE_CAUSE: Final = "core"
+QUOTA_CAUSE: Final = "quota"
 WORTH_SETTLING: Final = 1 << 15
 """Intervals that are kept before they are added up, unless many of them go on."""
 SLICE: Final = 1 << 12
 """Beginnings of intervals that are sorted and added up at a time: as many as make arrays for which
 numpy need not ask the operating system for memory, which takes longer than adding up."""
-LEAST_HELD: Final = 1e-9
-"""Fewer holds than this are none: what rounding leaves of sums of shares."""
+
+Window = tuple[float, float]
+
+
+class Limits(NamedTuple):
+    """What there is of workers and cores."""
+
+    slots: float | None = None
+    """Workers of one process at most, if that is known."""
+    cores: int = 0
+    quota_period_s: float | None = None
+    """Of a CPU quota, if there is one."""
+
+
+def limits_of(host: Host, spec: SchedulerSpec, workers: int | None) -> Limits:
+    """Of a host and of a scheduler that may have so many workers, in all of its processes."""
+    slots = None if workers is None else float(workers)
+    if slots is not None and spec.kind != "sync_workers":  # those are one queue's
+        slots /= spec.processes
+    if spec.kind == "reactor":
+        slots = 1.0  # each loop is a place of its own
+    return Limits(slots, host.cores, None if host.cpu_quota is None else host.cpu_period_s)
 
 
 class Blame:
@@ -70,8 +100,10 @@ class Blame:
         self.kind = kind
         self.slice_s = slice_s
         self.names = StepNames()
+        self.limits = Limits()
+        self.quota: QuotaBooks | None = None
         home = "threads" if kind in THREADS else HOME_CAUSES.get(kind, "workers")
-        self.places: list[str] = [home, CORE_CAUSE]
+        self.places: list[str] = [home, CORE_CAUSE, QUOTA_CAUSE]
         self._place_of: dict[str, int] = {}
         self._loops: set[int] = set()  # places that are loops
         self._waits: list[Intervals] = []
@@ -84,6 +116,12 @@ class Blame:
         self._stall_s = 0.0, 0.0  # the longest one, from and to
         self._inside: list[Intervals] = []  # what the loop was held by meanwhile
         self._recent: list[Intervals] = []  # ... and of the last two blocks, by whom at all
+
+    def knows(self, limits: Limits) -> None:
+        """Hear of the machine, before anything happens on it."""
+        self.limits = limits
+        if limits.quota_period_s is not None:
+            self.quota = QuotaBooks(limits.quota_period_s, self.names)
 
     def place(self, name: str) -> int:
         """The number of a place: a resource, a lock, or the pool of an executor."""
@@ -112,6 +150,10 @@ class Blame:
         if any(note >= PERMITS for note in stays.present):
             waits.append(stays.waits_for_permits())
             holds += stays.holds_of_permits()
+        if self.quota is not None:
+            self.quota.wait(stays.waits_for_quota())
+            for part in holds:
+                self.quota.use(part)
         self._recent = [*self._recent[-1:], at_workers]
         if self._inside:
             self._inside.append(self._during_stall(at_workers))
@@ -130,22 +172,17 @@ class Blame:
         waits, self._waits = _split(joined(self._waits), until_s)
         holds, self._holds = _split(joined(self._holds), until_s)
         stations = np.unique(waits.station).tolist()
-        for begin_s, end_s in self._slices(waits, holds, until_s):
+        for window in self._slices(waits, holds, until_s):
+            inside = chosen(holds, (holds.start_s < window[1]) & (holds.end_s > window[0]))
             for station in stations:
-                here = (waits.station == station) & (waits.start_s < end_s)
-                now = chosen(waits, here & (waits.end_s > begin_s))
-                place = station // PROCESSES
-                # Whoever computes, in whatever process, has a core.
-                mine = holds.weight > 0 if place == CORES else holds.station == station
-                mine = mine & (holds.start_s < end_s) & (holds.end_s > begin_s)
+                here = (waits.station == station) & (waits.start_s < window[1])
+                now = chosen(waits, here & (waits.end_s > window[0]))
                 if len(now.start_s):
-                    self._share(place, now, chosen(holds, mine), begin_s, end_s)
+                    self._share(station, now, inside, window)
         self._pending = self._left = sum(len(p.start_s) for p in (*self._waits, *self._holds))
         self._settled_s = until_s
 
-    def _slices(
-        self, waits: Intervals, holds: Intervals, until_s: float
-    ) -> list[tuple[float, float]]:
+    def _slices(self, waits: Intervals, holds: Intervals, until_s: float) -> list[Window]:
         """The time up to ``until_s`` in slices with some ten thousand events each."""
         begins = np.concatenate((waits.start_s, holds.start_s))
         begins = begins[begins < until_s]
@@ -153,54 +190,63 @@ class Blame:
         edges = [self._settled_s, *(edge for edge in edges if edge > self._settled_s), until_s]
         return [(a, b) for a, b in pairwise(edges) if b > a]
 
-    def _share(
-        self, place: int, waits: Intervals, holds: Intervals, begin_s: float, end_s: float
-    ) -> None:
-        """Share what is waited for in a slice of time out among those who hold.
+    def _share(self, station: int, waits: Intervals, holds: Intervals, window: Window) -> None:
+        """Share what is waited for in a slice of time out among those who hold."""
+        place = station // PROCESSES
+        on_core = holds.weight > 0  # whoever computes, in whatever process, has a core
+        mine = chosen(holds, on_core if place == CORES else holds.station == station)
+        all_of_it = mine.weight if place == CORES else np.ones(len(mine.start_s))
+        holders = Holders(mine, all_of_it.astype(np.float64, copy=False))
+        for where, of, gate in self._cases(place, holders, chosen(holds, on_core), window):
+            for victim, sums in shared(waits, of, *window, len(self.names.pairs), gate):
+                before = self._sums.get((where, victim))
+                if before is not None:
+                    sums[: len(before)] += before
+                self._sums[where, victim] = sums
 
-        Waits that began before or go on after the slice count from its beginning to its end.
+    def _cases(
+        self, place: int, holders: Holders, computing: Intervals, window: Window
+    ) -> Iterator[tuple[int, Holders, Gate | None]]:
+        """What is waited for, and who has it: workers as long as none is free, else a core.
+
+        A worker that is free is being woken, or its thread waits in the host's own queue, or on a
+        core that is stopped because the quota is used up.
         """
-        begun, goes_on = waits.start_s <= begin_s, waits.end_s >= end_s
-        n, m = len(begun), len(holds.start_s)
-        inner = np.concatenate((np.flatnonzero(~begun), n + np.flatnonzero(~goes_on)))
-        turns = np.concatenate((waits.start_s, waits.end_s))[inner]
-        last_s = end_s if goes_on.any() else float(turns.max())  # it may be infinite
-        first_s = begin_s if begun.any() else float(turns.min())
-        times = np.concatenate((turns, holds.start_s, holds.end_s, [first_s, last_s]))
-        np.clip(times, first_s, last_s, out=times)
-        order = np.argsort(times, kind="stable")
-        width_s = np.diff(times[order])
-        weight = holds.weight.astype(np.float64) if place == CORES else np.ones(m)
-        rest = np.zeros(2 * m + 2)
-        changes = np.concatenate((np.zeros(len(turns)), weight, -weight, [0.0, 0.0]))
-        held = np.cumsum(changes[order])[:-1]
-        is_held = held > LEAST_HELD
-        share_s = np.divide(width_s, held, out=np.zeros(len(held)), where=is_held)
-        free_s = np.where(is_held, 0.0, width_s)
-        at = np.empty(len(times))
-        for victim in np.flatnonzero(np.bincount(waits.key)).tolist():
-            one = np.where(waits.key == victim, waits.weight, 0.0).astype(np.float64)
-            changes = np.concatenate((np.concatenate((one, -one))[inner], rest))
-            waiting = np.cumsum(changes[order])[:-1] + one[begun].sum()
-            at[order] = np.append(0.0, np.cumsum(waiting * share_s))
-            until, since = at[len(turns) + m : -2], at[len(turns) : len(turns) + m]
-            seconds = weight * (until - since)
-            sums: FloatArray = np.bincount(
-                holds.key, seconds, minlength=len(self.names.pairs)
-            ).astype(np.float64, copy=False)
-            sums[NOBODY] += max(0.0, float(waiting @ free_s))
-            before = self._sums.get((place, victim))
-            if before is not None:
-                sums[: len(before)] += before
-            self._sums[place, victim] = sums
+        slots = self.limits.slots if place == HOME else 1.0 if place in self._loops else None
+        by_slots = place == HOME and self.kind in SLOTTED
+        if slots is None or not (by_slots or self.quota is not None):
+            yield place, holders, None
+            return
+        stops = None if self.quota is None else self.quota.stops(window[0])
+        gate = Gate(holders.of, slots, stops, lambda free, stopped: ~(free & stopped))
+        if by_slots:
+            yield place, holders, gate._replace(when=lambda free, _: ~free)
+            weight = computing.weight.astype(np.float64)
+            on_cores = Holders(computing, weight, self.limits.cores - 0.5)
+            yield CORES, on_cores, gate._replace(when=lambda free, stopped: free & ~stopped)
+        else:
+            yield place, holders, gate
+        if stops is not None and len(stops.start_s):
+            stopped_cores = Holders(stops, np.ones(len(stops.start_s)))
+            yield QUOTA, stopped_cores, gate._replace(when=lambda free, stopped: free & stopped)
 
     def rows(self) -> list[BlameRow]:
         """All blame, in the order of cause, victim, culprit and step."""
         found: dict[tuple[str, int, int, str], float] = dict(self._told)
+        seconds_of: dict[tuple[int, int, int], float] = {}
         for (place, victim), sums in self._sums.items():
             for key in np.flatnonzero(sums > 0).tolist():
-                row = (self.places[place], victim, *self.names.pairs[key])
-                found[row] = found.get(row, 0.0) + float(sums[key])
+                culprit, period = self.names.pairs[key]
+                if culprit == STOPPED and self.quota is not None:
+                    self.quota.wait_in(victim, int(period), float(sums[key]))
+                else:
+                    seconds_of[place, victim, key] = float(sums[key])
+        if self.quota is not None:
+            for (victim, key), seconds in self.quota.rows().items():
+                seconds_of[QUOTA, victim, key] = seconds
+        for (place, victim, key), seconds in seconds_of.items():
+            row = (self.places[place], victim, *self.names.pairs[key])
+            found[row] = found.get(row, 0.0) + seconds
         return [BlameRow(*row, seconds) for row, seconds in sorted(found.items())]
 
     def watch(self, start_s: float, end_s: float) -> None:

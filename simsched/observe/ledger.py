@@ -27,6 +27,7 @@ from simsched.sim.task import (
     N_PARTS,
     NO_CORE,
     NO_GIL,
+    NO_QUOTA,
     TIMED_OUT,
     UNFINISHED,
     Task,
@@ -97,6 +98,8 @@ class Ledger(Logs):
                 self._overheads += now, overhead_s
         if thread.waited_s:
             task.marks += NO_CORE, thread.waited_s
+            if thread.stopped_s > 0.0:
+                task.marks += NO_QUOTA, min(thread.stopped_s, thread.waited_s)
         if thread.gil_s:
             task.marks += NO_GIL, thread.gil_s
             if not task.cancelled:
@@ -136,11 +139,14 @@ class Ledger(Logs):
         """Of a run under way, tell apart computing and waiting for a core, as its end would."""
         if task.phase != CPU or task.thread is None:
             return
+        stopped_s = task.thread.host.stopped_so_far(task.thread, now)
         cost_s, waited_s, gil_s = task.thread.so_far(now)
         if cost_s:
             task.marks += COST, cost_s
         if waited_s:
             task.marks += NO_CORE, waited_s
+            if stopped_s > 0.0:
+                task.marks += NO_QUOTA, min(stopped_s, waited_s)
         if gil_s:
             task.marks += NO_GIL, gil_s
             if task not in self.given_up:

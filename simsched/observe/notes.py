@@ -26,6 +26,10 @@ class Notes(Observer):
     ) -> None:
         self.blame.tell(cause, victim, culprit, step, seconds)
 
+    def throttled(self, now: float, core: int, change: int) -> None:
+        if self.blame.quota is not None:
+            self.blame.quota.stop(now, core, change)
+
     def moved(self, now: float, task: Task, place: str) -> None:
         task.marks += MOVED, self.blame.place(place) if place else 0
 

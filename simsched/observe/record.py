@@ -72,12 +72,14 @@ class BlameRow(NamedTuple):
     """
 
     cause: str
-    """What was waited for: "loop", "threads", "core", "gil", "workers", the pool of an executor
-    ("pool:NAME"), or the name of a resource or lock."""
+    """What was waited for: a slot of the runtime ("loop", "threads", "workers", "Ps", "carriers"),
+    "core", "quota", "gil", the pool of an executor ("pool:NAME"), or the name of a resource or
+    lock."""
     victim: int
     """Class that waited."""
     culprit: int
-    """Class that had what was waited for; -1 where nobody had it (the runtime's own doing)."""
+    """Class that had what was waited for; -1 where nobody had it (the runtime's own doing). Of a
+    quota, all that have used it have it, each by its share."""
     step: str
     """What the culprit did meanwhile; "" where there is none."""
     seconds: float

@@ -26,6 +26,7 @@ from simsched.sim.task import (
     N_PARTS,
     NO_CORE,
     NO_GIL,
+    NO_QUOTA,
     PERMITS,
     RESOURCE,
     RUN_QUEUE,
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
-HOME, CORES = 0, 1
-"""Places every run has: where the scheduler's own workers are, and the cores of the machine."""
+HOME, CORES, QUOTA = 0, 1, 2
+"""Places every run has: where the scheduler's own workers are, the cores of the machine, and what
+its CPU quota allows."""
 PROCESSES: Final = 1 << 16
 """Station = place * PROCESSES + process: workers of one process do not stall those of another."""
 
@@ -198,16 +200,29 @@ class Stays:
         return found
 
     def _waits_for_cores(self, no_core: FloatArray) -> Intervals:
+        """Waits for a core, without those for the quota."""
+        stopped = self.noted(NO_QUOTA)
+        return self._off_core(no_core, no_core if stopped is None else no_core - stopped, CORES)
+
+    def waits_for_quota(self) -> Intervals:
+        """Waits of those whose core is stopped, as the CPU quota is used up."""
+        no_core, stopped = self.noted(NO_CORE), self.noted(NO_QUOTA)
+        if no_core is None or stopped is None:
+            nothing = np.empty(0)
+            return made(nothing, nothing, nothing, nothing, 1.0)
+        return self._off_core(no_core, stopped, QUOTA)
+
+    def _off_core(self, no_core: FloatArray, of_it: FloatArray, place: int) -> Intervals:
         """When in a stay the core was missing is not noted. See `_got_a_core_s`."""
-        rows = np.flatnonzero((no_core > 0) & (self.victim >= 0))
+        rows = np.flatnonzero((of_it > 0) & (self.victim >= 0))
         start_s, end_s, seconds = self.start_s[rows], self.end_s[rows], no_core[rows]
         queued = self.part[rows] <= RUN_QUEUE
         start_s = np.where(queued, np.maximum(start_s, end_s - seconds), start_s)
         got_s = self._got_a_core_s(rows, no_core)
         end_s = np.where(got_s > start_s, got_s, end_s)
         with np.errstate(invalid="ignore", divide="ignore"):
-            weight = seconds / (end_s - start_s)
-        stations = np.full(len(rows), CORES * PROCESSES)
+            weight = of_it[rows] / (end_s - start_s)
+        stations = np.full(len(rows), place * PROCESSES)
         return made(start_s, end_s, self.victim[rows], stations, weight)
 
     def _got_a_core_s(self, rows: IntArray, no_core: FloatArray) -> FloatArray:
@@ -234,7 +249,7 @@ class Stays:
             held = held | (self.going & (part > RUN_QUEUE) & (following == CPU))
         if MOVED in self.present:  # the threads of executors are held throughout
             place = self.station // PROCESSES
-            away = (place > CORES) & ~np.isin(place, self.loops)
+            away = (place > QUOTA) & ~np.isin(place, self.loops)
             held = np.where(away, self.going & (part > RUN_QUEUE), held)
         rows = np.flatnonzero(held)
         no_core, no_gil = self.noted(NO_CORE), self.noted(NO_GIL)

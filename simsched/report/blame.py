@@ -21,7 +21,10 @@ HEADERS: Final = ("scheduler", "who waits", "for", "taken by", "per request", "s
 THINGS: Final = {
     "loop": "the loop",
     "threads": "a thread",
+    "Ps": "a P",
+    "carriers": "a carrier",
     "core": "a core",
+    "quota": "the CPU quota",
     "workers": "a worker",
     "gil": "the interpreter lock",
 }
@@ -57,8 +60,6 @@ def thing(cause: str, kind: str = "") -> str:
 
 def thing_of(scheduler: SchedulerResult, cause: str) -> str:
     """The same, where a CPU quota may be what a thread without a core waits for."""
-    if cause == "core" and scheduler.activity.get("throttled_periods"):
-        return "a core or the quota"
     return thing(cause)
 
 
@@ -116,7 +117,8 @@ def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
     if row.culprit is None:
         return f"{text} that nobody has: {_reasons(row, scheduler)}"
     doing = f" in {row.step}" if row.step else ""
-    return f"{text}, taken by {row.culprit}{doing}"
+    done = "used up" if row.cause == "quota" else "taken"
+    return f"{text}, {done} by {row.culprit}{doing}"
 
 
 def _reasons(row: Blame, scheduler: SchedulerResult) -> str:

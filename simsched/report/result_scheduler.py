@@ -164,8 +164,9 @@ class Blame(Part):
     """How long requests of one class waited because of another class in one of its steps."""
 
     cause: str = Field(
-        description='What was waited for: "loop", "threads", "core", "gil", "workers", "pool:NAME" '
-        '(an executor), or the name of a resource or "lock:NAME".'
+        description='What was waited for: a slot of the runtime ("loop", "threads", "workers", '
+        '"Ps", "carriers"), "core" (the host\'s own queue), "quota" (its CPU quota is used up), '
+        '"gil", "pool:NAME" (an executor), or the name of a resource or "lock:NAME".'
     )
     victim: str = Field(description="Request class that waited.")
     culprit: str | None = Field(

@@ -129,17 +129,19 @@ class SyncWorker(Scheduler):
             self.seen_s = clock.now
             if accept_s:
                 cost_s, waited_s = thread.cost_s, thread.waited_s  # of its wake-up, if it slept
+                stopped_s = thread.stopped_s
                 wait = thread.run(accept_s)
                 if wait is not None:
                     yield wait
                 thread.cost_s += cost_s
                 thread.waited_s += waited_s
+                thread.stopped_s += stopped_s
             if clock.settling():
                 yield clock.settle()
             connection = self.accept()
             if connection is not None:
                 yield from self._handle(connection)
-                thread.cost_s = thread.waited_s = 0.0
+                thread.cost_s = thread.waited_s = thread.stopped_s = 0.0
                 continue
             if accept_s:
                 self.observers.overhead(clock.now, accept_s)

@@ -18,7 +18,9 @@ its time is used up, not at the next tick (what it overdraws there, it owes to t
 that the averages are the same); and periods begin at multiples of their length.
 
 A stopped thread stays with its core, as the kernel does not move it; that it waits counts as
-waiting for a core.
+waiting for a core. How much of such waits is due to the quota, each thread tells (``stopped_s``):
+all of it as long as its own core is stopped, and of a wait in the run queue the share of the cores
+that are.
 """
 
 from __future__ import annotations
@@ -72,6 +74,8 @@ class QuotaHost(Host):
         self.budgets = [Budget() for _ in self.cores]
         self.throttled: deque[Core] = deque()  # in the order in which they were stopped
         self.throttled_in = -1  # the last period in which any core was stopped
+        self._stop_clock_s = 0.0  # the integral of the share of cores that are stopped
+        self._stop_clock_at_s = 0.0  # ... up to here
         self._renewal: Call | None = None
         self._slack: Call | None = None
 
@@ -113,6 +117,7 @@ class QuotaHost(Host):
             self._stop(core, thread)
             return
         super()._put(core, thread, latency_s)
+        thread.stopped_s += self._stop_clock()
         budget = self.budgets[core.index]
         budget.since_s = core.on_s
         self._watch(core, core.on_s + budget.left_s)
@@ -173,9 +178,13 @@ class QuotaHost(Host):
     def _stop(self, core: Core, thread: OsThread | None) -> None:
         """The core has no time left, nor has the pool. ``thread`` was to go on on it."""
         budget, now = self.budgets[core.index], self.clock.now
+        if thread is not None:
+            thread.stopped_s += self._stop_clock() - now
+        self._stop_clock()
         budget.frozen = thread
         budget.stopped_s = now
         self.throttled.append(core)
+        self.observers.throttled(now, core.index, 1)
         if self.throttled_in < self.period:
             self.throttled_in = self.period
             self.observers.counted("throttled_periods", 1)
@@ -210,14 +219,17 @@ class QuotaHost(Host):
 
     def _go_on(self) -> None:
         """Let the stopped cores run again, first come first served, as long as there is time."""
+        clock_s, now = self._stop_clock(), self.clock.now
         waiting, self.throttled = self.throttled, deque()
-        now = self.clock.now
         for core in waiting:
             budget = self.budgets[core.index]
             assert budget.stopped_s is not None
             self.observers.spent("throttled_s", now - budget.stopped_s)
             budget.stopped_s = None
+            self.observers.throttled(now, core.index, -1)
             thread, budget.frozen = budget.frozen, None
+            if thread is not None:
+                thread.stopped_s += now - clock_s
             if thread is None:
                 self._refill(core)
             elif self._may_run(core):
@@ -225,6 +237,39 @@ class QuotaHost(Host):
                 self._put(core, thread, 0.0)
             else:
                 self._stop(core, thread)
+
+    # -- how long a thread waits because of it -----------------------------------------------
+    # From the moment at which a thread waits, its ``stopped_s`` lacks the time that a clock shows
+    # then, and it gets back what that shows when it has its core: the time of day while its core is
+    # stopped, and otherwise a clock that runs the faster the more cores are.
+
+    def _stop_clock(self) -> float:
+        now = self.clock.now
+        if now > self._stop_clock_at_s:
+            share = len(self.throttled) / len(self.cores)
+            self._stop_clock_s += share * (now - self._stop_clock_at_s)
+            self._stop_clock_at_s = now
+        return self._stop_clock_s
+
+    def wake(self, thread: OsThread, latency_s: float | None = None) -> None:
+        """A sleeping thread becomes runnable."""
+        thread.stopped_s -= self._stop_clock()
+        super().wake(thread, latency_s)
+
+    def _interrupt(self, core: Core) -> OsThread:
+        thread = super()._interrupt(core)
+        thread.stopped_s -= self._stop_clock()
+        return thread
+
+    def stopped_so_far(self, thread: OsThread, now: float) -> float:
+        """Of the present wait of a thread for a core, what is due to the quota; told once."""
+        clock_s = 0.0
+        if any(self.budgets[core.index].frozen is thread for core in self.throttled):
+            clock_s = now
+        elif thread in self.woken or thread in self.rotating:
+            clock_s = self._stop_clock()
+        told_s, thread.stopped_s = thread.stopped_s + clock_s, -clock_s
+        return told_s
 
     def queue(self) -> Iterable[OsThread]:
         """The runnable threads without a core, the stopped ones included."""

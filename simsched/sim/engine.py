@@ -9,6 +9,7 @@ import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from simsched.observe.blame import limits_of
 from simsched.observe.collect import collect
 from simsched.observe.ledger import Ledger
 from simsched.sim.clients import Clients
@@ -78,6 +79,7 @@ class Simulation:
             if attach is not None:
                 attach(self)
         self.scheduler: Scheduler = build(self.machine, spec)
+        self.ledger.blame.knows(limits_of(scenario.host, spec, self.scheduler.worker_limit))
         for resource in resources.values():
             resource.wakes = self._wake
 

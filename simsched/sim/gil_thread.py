@@ -74,7 +74,7 @@ class GilThread(OsThread):
                 return self._run_after(cost_s, demand_s, rank)
             return OsThread.run(self, demand_s, rank)
         event = Moment(self.clock)
-        self.waited_s = self.cost_s = 0.0
+        self.waited_s = self.stopped_s = self.cost_s = 0.0
         self.rank = rank
         self.demand_s = demand_s
         self._on_return_of(event)

@@ -131,6 +131,10 @@ class Host:
         """The runnable threads without a core."""
         return (*self.woken, *self.rotating)
 
+    def stopped_so_far(self, thread: OsThread, now: float) -> float:
+        """Of the present wait of a thread for a core, what is due to a CPU quota; told once."""
+        return 0.0
+
     def end(self, now: float) -> None:
         """The run is over: tell what has not been told yet."""
 

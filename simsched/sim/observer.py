@@ -107,6 +107,9 @@ class Observer:
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         """A thread leaves a core."""
 
+    def throttled(self, now: float, core: int, change: int) -> None:
+        """A core is stopped (+1) because the CPU quota is used up, or may go on (-1)."""
+
     def switched(self, now: float, seconds: float) -> None:
         """A core turns to another thread, at a cost of ``seconds``."""
 

@@ -25,13 +25,16 @@ NANOSECOND_S = 1e-9
 class Core:
     """One core: the thread on it, and when it may be taken from it."""
 
-    __slots__ = ("index", "last", "on_s", "put_s", "settling", "slice_end_s", "thread", "timer")
+    __slots__ = (
+        "index", "last", "off_s", "on_s", "put_s", "settling", "slice_end_s", "thread", "timer",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.thread: OsThread | None = None
         self.last: OsThread | None = None
         self.on_s = 0.0
+        self.off_s = 0.0  # when the last thread left it
         self.put_s = 0.0  # when it was given its thread, and the costs of that were booked
         self.slice_end_s = 0.0
         self.settling = False
@@ -41,14 +44,15 @@ class Core:
 class OsThread:
     """One OS thread. Its owner, a SimPy process, alternates between ``run`` and ``sleep``.
 
-    After a ``run`` has ended, ``waited_s`` holds the time it was runnable without a core, and
-    ``cost_s`` the switches and wake-up latencies it paid.
+    After a ``run`` has ended, ``waited_s`` holds the time it was runnable without a core,
+    ``stopped_s`` what of that is due to a CPU quota, and ``cost_s`` the switches and wake-up
+    latencies it paid.
     """
 
     __slots__ = (
         "blames", "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "gil_s",
-        "host", "last_core", "left_s", "name", "pace", "queued_s", "rank", "start_s", "task",
-        "unrun_s", "waited_s",
+        "host", "last_core", "left_s", "name", "pace", "queued_s", "rank", "start_s",
+        "stopped_s", "task", "unrun_s", "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
@@ -66,6 +70,7 @@ class OsThread:
         self.queued_s = 0.0
         self.burst_s = 0.0  # CPU used since the last wake-up
         self.waited_s = 0.0
+        self.stopped_s = 0.0
         self.cost_s = 0.0
         self.gil_s = 0.0  # time it waited for the interpreter lock, if there is one
         self.blames: dict[tuple[int, str], float] = {}  # ... by class and step of who had it
@@ -88,7 +93,7 @@ class OsThread:
             event = Moment(clock)
             self.wake_with(event, demand_s, rank)
             return event
-        self.waited_s = self.cost_s = 0.0
+        self.waited_s = self.stopped_s = self.cost_s = 0.0
         self.end_s = end_s = clock.now + demand_s * self.pace
         heap = clock.heap
         if (not heap or heap[0][0] > end_s) and end_s <= clock.limit_s:
@@ -108,7 +113,7 @@ class OsThread:
 
         The event succeeds when the thread has got a core and done ``demand_s`` on it.
         """
-        self.waited_s = self.cost_s = 0.0
+        self.waited_s = self.stopped_s = self.cost_s = 0.0
         self.rank = rank
         self.event = event
         self.left_s = demand_s
@@ -141,7 +146,8 @@ class OsThread:
         """
         host, clock, core = self.host, self.clock, self.core
         on_s = until_s + host.wakeup_s
-        back_s = on_s + (host.idle_exit_s if host.wakeup_s else 0.0)
+        exit_s = host.exit_cost_s(until_s - clock.now) if host.wakeup_s else 0.0
+        back_s = on_s + exit_s
         heap = clock.heap
         if (heap and heap[0][0] <= back_s) or back_s > clock.limit_s or core is None:
             return False
@@ -157,7 +163,7 @@ class OsThread:
         self.waited_s = self.burst_s = 0.0
         on_core(on_s, core.index, self)
         if back_s > on_s:
-            host.observers.overhead(until_s, host.idle_exit_s)
+            host.observers.overhead(until_s, exit_s)
         return True
 
     def cut(self, order: int | None = None) -> None:

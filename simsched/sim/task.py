@@ -29,9 +29,11 @@ ENDED = N_PARTS  # its time is when the attempt ended
 # Seconds of it that are overhead, or a wait for a core, or for the interpreter lock.
 COST, NO_CORE, NO_GIL = ENDED + 1, ENDED + 2, ENDED + 3
 # Notes, which move no time: seconds of it that the client waited before it sent the request again;
-# the steps that came before the diary; the place where the task goes on; and from `PERMITS` on
-# three for each resource: when a permit was asked for in vain, taken, and given back.
-BACK_OFF, STEPS, MOVED, PERMITS = ENDED + 4, ENDED + 5, ENDED + 6, ENDED + 7
+# the steps that came before the diary; the place where the task goes on; seconds of the wait for a
+# core in which that was stopped (a CPU quota was used up); and from `PERMITS` on three for each
+# resource: when a permit was asked for in vain, taken, and given back.
+BACK_OFF, STEPS, MOVED, NO_QUOTA = ENDED + 4, ENDED + 5, ENDED + 6, ENDED + 7
+PERMITS = ENDED + 8
 
 NO_BRANCHES: list[Task] = []  # shared by all tasks that have none, and never added to
 

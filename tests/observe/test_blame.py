@@ -13,10 +13,8 @@ from kit import (
     LOOP,
     RUN_TO_END,
     VIRTUAL,
-    Request,
     Spec,
     hold,
-    letter,
     ms,
     request,
     run,
@@ -33,28 +31,8 @@ from simsched.sim.engine import Simulation
 from simsched.sim.observer import Observers
 from simsched.workload import draw
 
+from .blames import blamed, step
 from .runs import DEFAULT_OS, POISSON, SCHEDULERS, WORKLOADS, unwatched, workload_scenario
-
-Rows = dict[tuple[str, str, str], float]
-
-
-def blame_of(record: RunRecord) -> Rows:
-    """Milliseconds by cause, victim and "culprit step"; each request is a class of its own."""
-    return {
-        (row.cause, letter(row.victim), f"{letter(row.culprit)} {row.step}".strip())
-        if row.culprit >= 0
-        else (row.cause, letter(row.victim), "nobody"): ms(row.seconds)
-        for row in record.blame
-    }
-
-
-def blamed(scheduler: Spec, *requests: Request, **more: Any) -> Rows:
-    return blame_of(run(scheduler, *requests, **more).record)
-
-
-def step(seconds: str, name: str, what: str = "cpu") -> dict[str, str]:
-    return {what: seconds, "name": name}
-
 
 # -- the loop ---------------------------------------------------------------------------------
 
@@ -154,9 +132,9 @@ def test_threads_of_one_core_are_stalled_by_who_computes_on_it() -> None:
 def test_goroutines_wait_for_whoever_has_the_processor() -> None:
     """One P, which A has until 8 ms. C, which came last, is `runnext`; B runs after it, at 9 ms."""
     assert blamed(GO, request("cpu 8ms"), request("cpu 2ms", at=1), request("cpu 1ms", at=2)) == {
-        ("core", "B", "A cpu"): 7.0,
-        ("core", "B", "C cpu"): 1.0,
-        ("core", "C", "A cpu"): 6.0,
+        ("Ps", "B", "A cpu"): 7.0,
+        ("Ps", "B", "C cpu"): 1.0,
+        ("Ps", "C", "A cpu"): 6.0,
     }
 
 
@@ -164,7 +142,7 @@ def test_a_pinned_carrier_is_held_by_what_the_virtual_thread_waits_for() -> None
     """One carrier: A computes 1 ms, then is pinned in a native call for 20 ms. B comes at 1 ms."""
     pinned = [step("1ms", "parse"), {**step("20ms", "native call", "blocking"), "kind": "native"}]
     assert blamed(VIRTUAL, request(pinned), request("cpu 1ms", at=1)) == {
-        ("core", "B", "A native call"): 20.0
+        ("carriers", "B", "A native call"): 20.0
     }
 
 
@@ -298,6 +276,7 @@ def test_what_somebody_else_knows_is_told_and_kept() -> None:
 
 # -- sums -------------------------------------------------------------------------------------
 
+QUEUE_CAUSES = {"loop", "threads", "workers", "Ps", "carriers", "core", "quota"}
 CAUSES = {"resource": {"db", "api"}, "lock": {"lock:m", "lock:n"}, "gil": {"gil"}}
 
 
@@ -306,6 +285,7 @@ def told_and_booked(record: RunRecord) -> tuple[dict[tuple[str, int], float], ..
     told: dict[tuple[str, int], float] = defaultdict(float)
     for row in record.blame:
         part = next((part for part, names in CAUSES.items() if row.cause in names), "queue")
+        assert part != "queue" or row.cause in QUEUE_CAUSES or row.cause.startswith("pool:")
         told[part, row.victim] += row.seconds
     booked: dict[tuple[str, int], float] = defaultdict(float)
     for victim in range(int(record.class_id.max(initial=-1)) + 1):
@@ -337,6 +317,21 @@ def test_blame_adds_up_to_the_waiting_in_the_breakdown(workload: str, scheduler:
     }
     settings |= {**WORKLOADS[workload], "classes": classes}
     record = unwatched(scenario_of(scheduler=SCHEDULERS[scheduler], **settings))
+    told, booked = told_and_booked(record)
+    for key, seconds in booked.items():
+        assert told.get(key, 0.0) == pytest.approx(seconds, rel=1e-6, abs=1e-9), key
+
+
+@pytest.mark.parametrize("scheduler", list(SCHEDULERS))
+@pytest.mark.parametrize("workload", ["a pool", "time-outs"])
+def test_blame_adds_up_where_cores_are_stopped(workload: str, scheduler: str) -> None:
+    """Under a quota that runs out, with a short period."""
+    record = unwatched(
+        workload_scenario(
+            workload, scheduler, host={"cpu_quota": 0.8, "cpu_period": "10ms"}, duration="100ms"
+        )
+    )
+    assert record.activity.get("throttled_s", 0.0) > 0
     told, booked = told_and_booked(record)
     for key, seconds in booked.items():
         assert told.get(key, 0.0) == pytest.approx(seconds, rel=1e-6, abs=1e-9), key

@@ -146,6 +146,10 @@ def test_a_sync_worker_is_called_a_worker() -> None:
     ("cause", "text"),
     [
         ("threads", "a thread"),
+        ("Ps", "a P"),
+        ("carriers", "a carrier"),
+        ("core", "a core"),
+        ("quota", "the CPU quota"),
         ("gil", "the interpreter lock"),
         ("pool:anyio", "a thread of anyio"),
         ("lock:cache", "lock cache"),
@@ -156,16 +160,13 @@ def test_what_is_waited_for_has_a_name(cause: str, text: str) -> None:
     assert thing(cause) == text
 
 
-@pytest.mark.parametrize(
-    ("activity", "text"),
-    [({}, "for a core,"), ({"throttled_periods": 7.0}, "a core or the quota,")],
-)
-def test_under_a_quota_that_runs_out_a_core_may_not_be_what_is_missing(
-    activity: dict[str, float], text: str
-) -> None:
-    doc = document([row("search", "report", "render", 0.6, cause="core")], activity=activity)
-    ((_, sentence),) = blame_sentences(validate_result(doc))
-    assert text in sentence
+def test_a_quota_is_used_up_and_not_taken() -> None:
+    ((_, sentence),) = blame_sentences(
+        validate_result(document([row("search", "report", "render", 0.6, cause="quota")]))
+    )
+    assert sentence == (
+        "100% of search's waiting is for the CPU quota, used up by report in render"
+    )
 
 
 def test_the_page_has_a_bar_per_victim_and_a_segment_per_culprit() -> None:

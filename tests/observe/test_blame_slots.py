@@ -1,0 +1,126 @@
+"""What is waited for: one of the runtime's own slots, a core of the machine, or its CPU quota."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kit import GO, LOOP, RUN_TO_END, VIRTUAL, Spec, request, run, tomcat
+
+from .blames import blame_of, blamed
+
+# -- slots and cores --------------------------------------------------------------------------
+
+
+TWO_SLOTS = pytest.mark.parametrize(
+    "scheduler", [{**GO, "GOMAXPROCS": 2}, {**VIRTUAL, "parallelism": 2}], ids=["go", "virtual"]
+)
+
+
+@TWO_SLOTS
+def test_a_core_is_what_is_waited_for_while_a_slot_is_free(scheduler: Spec) -> None:
+    """Two slots on one core, which A has from 0 to 10 ms. B comes at 2: its thread has to wait."""
+    assert blamed(scheduler, request("cpu 10ms"), request("cpu 1ms", at=2), os=RUN_TO_END) == {
+        ("core", "B", "A cpu"): 8.0
+    }
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "slots"),
+    [({**GO, "GOMAXPROCS": 2}, "Ps"), ({**VIRTUAL, "parallelism": 2}, "carriers")],
+)
+def test_who_finds_all_slots_taken_waits_for_them_and_not_for_the_cores(
+    scheduler: Spec, slots: str
+) -> None:
+    """Two slots, four cores. A has one until 10 ms and B one until 6. C comes at 2 ms."""
+    found = blamed(
+        scheduler, request("cpu 10ms"), request("cpu 6ms"), request("cpu 1ms", at=2), cores=4
+    )
+    assert found == {(slots, "C", "A cpu"): 2.0, (slots, "C", "B cpu"): 2.0}
+
+
+def test_a_free_slot_on_a_free_core_has_to_be_woken() -> None:
+    """A computes on one of two cores. B comes at 2 ms, and its core needs 1 ms to wake up."""
+    found = blamed(
+        {**VIRTUAL, "parallelism": 2}, request("cpu 10ms"), request("cpu 1ms", at=2),
+        cores=2, os={"wakeup_latency": "1ms"},
+    )  # fmt: skip
+    assert found == {("core", "A", "nobody"): 1.0, ("core", "B", "nobody"): 1.0}
+
+
+# -- the quota --------------------------------------------------------------------------------
+
+
+def in_container(cores: int, quota: float) -> dict[str, Any]:
+    """Arguments of a run; a period is 100 ms, and a core draws 5 ms at a time."""
+    return {"cores": cores, "host": {"cpu_quota": quota}, "os": RUN_TO_END}
+
+
+def test_who_is_stopped_waits_for_the_quota_because_of_all_who_have_used_it_up() -> None:
+    """50 ms per period. A computes for 20 ms, B needs 60: it is stopped from 30 to 100 ms.
+
+    Of the 50 ms, A has used 20 and B 30. B does the rest of its work from 100 to 130 ms.
+    """
+    two = request("cpu 20ms"), request("cpu 60ms")
+    assert blamed(tomcat(2), *two, **in_container(2, 0.5)) == {
+        ("quota", "B", "A cpu"): 28.0,
+        ("quota", "B", "B cpu"): 42.0,
+    }
+
+
+def test_who_waits_for_a_core_that_is_stopped_waits_for_both_in_turn() -> None:
+    """One core, 50 ms per period: A runs until 50 and from 100 to 130 ms. B comes at 60 ms."""
+    carriers = {**VIRTUAL, "parallelism": 2}
+    two = request("cpu 80ms"), request("cpu 10ms", at=60)
+    assert blamed(carriers, *two, **in_container(1, 0.5)) == {
+        ("quota", "A", "A cpu"): 50.0,
+        ("quota", "B", "A cpu"): 40.0,
+        ("core", "B", "A cpu"): 30.0,
+    }
+
+
+@TWO_SLOTS
+def test_a_free_slot_whose_thread_is_stopped_is_no_help(scheduler: Spec) -> None:
+    """As above; C comes at 50 ms, when nothing may run until 100 ms, though a slot is free."""
+    three = request("cpu 20ms"), request("cpu 60ms"), request("cpu 1ms", at=50)
+    assert blamed(scheduler, *three, **in_container(2, 0.5)) == {
+        ("quota", "B", "A cpu"): 28.0,
+        ("quota", "B", "B cpu"): 42.0,
+        ("quota", "C", "A cpu"): 20.0,
+        ("quota", "C", "B cpu"): 30.0,
+    }
+
+
+def test_a_loop_that_is_stopped_in_the_middle_holds_up_those_behind() -> None:
+    """A computes until 50 ms and from 100 to 110. B waits for the loop, not for the quota."""
+    assert blamed(LOOP, request("cpu 60ms"), request("cpu 1ms", at=40), **in_container(1, 0.5)) == {
+        ("quota", "A", "A cpu"): 50.0,
+        ("loop", "B", "A cpu"): 70.0,
+    }
+
+
+def test_a_loop_that_is_woken_in_vain_waits_for_the_quota() -> None:
+    """A uses up the 50 ms exactly. B comes at 60 ms, and the loop may run again at 100."""
+    assert blamed(LOOP, request("cpu 50ms"), request("cpu 1ms", at=60), **in_container(1, 0.5)) == {
+        ("quota", "B", "A cpu"): 40.0
+    }
+
+
+def test_a_wait_is_blamed_on_its_own_period() -> None:
+    """50 ms per period: A uses up that of the first one, B that of the second, and C waits twice.
+
+    C is stopped with B at 150 ms, one core each, until 200 ms. They had 25 ms each.
+    """
+    found = blamed(
+        tomcat(2),
+        request("cpu 50ms"), request("cpu 60ms", at=100), request("cpu 60ms", at=100),
+        **in_container(2, 0.5),
+    )  # fmt: skip
+    assert not any(culprit.startswith("A") for _, _, culprit in found)
+    assert found["quota", "B", "B cpu"] == found["quota", "B", "C cpu"]
+
+
+def test_the_quota_is_told_of_a_request_that_has_not_ended() -> None:
+    """A gives up at 70 ms, in the middle of a stop that began at 50."""
+    record = run(tomcat(1), request("cpu 80ms", timeout="70ms"), **in_container(1, 0.5)).record
+    assert blame_of(record) == {("quota", "A", "A cpu"): 20.0}
