@@ -1,8 +1,7 @@
 """From a measured case to the scenario that predicts it.
 
-Everything here depends on the runtime and on how it was set up, nothing on the case: constants of a
-machine are in its calibration, and the figure of a server (the CPU that HTTP, its framework and its
-sockets take per request, more than the runtime underneath) stands here, once per server.
+Everything here depends on the runtime and on how it was set up, nothing on the case. There are no
+constants: those of a runtime or server are in its preset, those of a machine in its calibration.
 """
 
 from __future__ import annotations
@@ -21,18 +20,10 @@ class Unknown(Exception):
 
 Entry = dict[str, Any]
 
-# Measured (2 virtual cores of a KVM guest): CPU of the process per request at middling load, less
-# the demands of the trace and the overheads of the runtime underneath.
-SERVER_CPU = {
-    "http_fa_async": "165us",
-    "http_fa_block": "165us",
-    "http_fa_def": "290us",
-    "http_gsync": "800us",
-    "http_gthread": "480us",
-    "http_goweb": "35us",
-    "http_jw": "120us",
-    "http_jwvt": "90us",
-}
+MOST_CONNECTIONS = 4_000
+"""Of the client (web_client.py, which runs as a script): beyond, requests wait at the client."""
+JDK_LISTENS: Entry = {"listen": {"backlog": 1024}}
+"""What the driver tells ``HttpServer.create``: the JDK's own backlog is 50."""
 
 
 def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str, Any]:
@@ -64,8 +55,11 @@ def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str,
             }
         ],
     }
-    if runtime.startswith("http_gthread"):
-        workload["connections"] = {"keep_alive": bool(case.record["config"].get("keepalive"))}
+    if runtime.startswith("http_"):
+        workload["connections"] = {
+            "keep_alive": bool(case.record["config"].get("keepalive")),
+            "count": MOST_CONNECTIONS,
+        }
     return {
         "scenario": {
             "name": case.id.replace("__", "-"),
@@ -112,22 +106,25 @@ def _entry(case: MeasuredCase, runtime: str) -> Entry:
 
 def _server(runtime: str, config: dict[str, Any]) -> Entry:
     family = runtime.rstrip("0123456789")
-    if family not in SERVER_CPU:
-        raise Unknown(f'there is no model of the server "{runtime}"')
-    request = {"request": SERVER_CPU[family]}
     if family in ("http_fa_async", "http_fa_block"):
-        return {"preset": "fastapi-async", "loop": config.get("loop", "uvloop"), **request}
+        return {"preset": "fastapi-async", "loop": config.get("loop", "uvloop")}
     if family == "http_fa_def":
-        return {"preset": "fastapi-def", "total_tokens": config["threads"], **request}
+        return {"preset": "fastapi-def", "total_tokens": config["threads"]}
     if family == "http_gsync":
-        return {"preset": "gunicorn-sync", "processes": config["workers"], **request}
+        return {"preset": "gunicorn-sync", "processes": config["workers"]}
     if family == "http_gthread":
-        return {"preset": "gunicorn-gthread", "threads": config["threads"], **request}
+        return {"preset": "gunicorn-gthread", "threads": config["threads"]}
     if family == "http_goweb":
-        return {"preset": "go", "GOMAXPROCS": config["gomaxprocs"], **request}
+        return {"preset": "go-http", "GOMAXPROCS": config["gomaxprocs"]}
     if family == "http_jwvt":
-        return {**_carriers(config["parallelism"]), "ingress": "reader", **request}
-    return {**_fixed(config["threads"]), "ingress": "reader", **request}
+        return {
+            **_carriers(config["parallelism"]),
+            "preset": "jdk-httpserver-virtual",
+            **JDK_LISTENS,
+        }
+    if family == "http_jw":
+        return {**_fixed(config["threads"]), "preset": "jdk-httpserver", **JDK_LISTENS}
+    raise Unknown(f'there is no model of the server "{runtime}"')
 
 
 def _carriers(parallelism: int) -> Entry:

@@ -22,6 +22,7 @@ from simsched.scenario.translate import Complaint
 ORDER = (
     "tomcat",
     "jdk-thread-pool",
+    "jdk-httpserver",
     "cpython-threads",
     "cpython-free-threaded",
     "gunicorn-sync",
@@ -38,6 +39,7 @@ ORDER = (
     "netty",
     "virtual-threads",
     "virtual-threads-21",
+    "jdk-httpserver-virtual",
     "completable-future",
     "completable-future-21",
 )

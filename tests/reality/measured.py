@@ -27,6 +27,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "http_fa_def": ("http_fa_def", {"threads": 40, "loop": "uvloop", "keepalive": 1}),
     "http_goweb1": ("http_goweb1", {"gomaxprocs": 1, "keepalive": 1}),
     "http_jwvt2": ("http_jwvt2", {"parallelism": 2, "keepalive": 1}),
+    "http_jw8": ("http_jw8", {"threads": 8, "keepalive": 1}),
 }
 
 
