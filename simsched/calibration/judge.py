@@ -22,7 +22,7 @@ from simsched.scenario.shape import keys_of
 from simsched.scenario.suggest import did_you_mean, one_of
 from simsched.scenario.translate import Complaint, complaints
 
-HOST_KEYS = ("sibling_speed", "os")
+HOST_KEYS = ("sibling_speed", "steal", "steal_slice", "os")
 """Keys of [host] that are constants of a machine. The others say which machine it is, or what a
 container may use of it, which is a scenario's to say."""
 BOUNDS = ("value", "low", "high")

@@ -13,7 +13,7 @@ from simsched.scenario.spec_base import Listen
 from simsched.scenario.specs import SCHEDULER_KINDS
 from simsched.scenario.steps import STEP_KINDS
 
-PARTS_OF_OTHERS = frozenset({"gil", "processes", "quota", "hyper_threads"})
+PARTS_OF_OTHERS = frozenset({"gil", "processes", "quota", "hyper_threads", "steal"})
 """Concepts whose knobs are those of a scheduler or of the host."""
 HIDDEN = frozenset({"kind", "name", "preset", "dist"})
 """Keys that say which table it is, and are no knobs of it."""

@@ -41,7 +41,7 @@ def tables(concept: str) -> Iterator[Table]:
         yield "[scenario]", RunSection, None
     elif concept == "host":
         yield "[host]", Host, None
-    elif concept in ("quota", "hyper_threads"):
+    elif concept in ("quota", "hyper_threads", "steal"):
         yield from _part_of_host(concept)
     elif concept == "requests":
         yield "[[workload.requests]]", RequestClass, None
@@ -63,6 +63,9 @@ def tables(concept: str) -> Iterator[Table]:
 def _part_of_host(concept: str) -> Iterator[Table]:
     if concept == "hyper_threads":
         yield "[host]", Host, frozenset({"cores", "threads_per_core", "sibling_speed"})
+        return
+    if concept == "steal":
+        yield "[host]", Host, frozenset({"steal", "steal_slice"})
         return
     yield "[host]", Host, frozenset({"cores", "cpu_quota", "cpu_period", "cpu_burst"})
     yield "[host.os]", HostOs, frozenset({"bandwidth_slice"})

@@ -192,7 +192,7 @@ def _check_series(record: RunRecord, simulation: Simulation) -> None:
     for name, expected, seen in sums:
         if differs(expected, seen):
             _fail(record, f'series "{name}"', f"{expected:.12g}", f"{seen:.12g}")
-    highest = {"busy_cores": float(simulation.scenario.host.cores)}
+    highest = dict.fromkeys(("busy_cores", "away_cores"), float(simulation.scenario.host.cores))
     for name, values in series.items():
         high = highest.get(name, np.inf)
         if values.min() < -1e-6 or values.max() > high * (1 + 1e-6):

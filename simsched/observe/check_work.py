@@ -4,7 +4,8 @@ Where a real runtime is not work-conserving, neither is its model; the rules bel
 of them promises:
 
 - **The host**: no core idles while a thread is runnable, and no thread keeps a core without using
-  it. Cores that a quota has stopped do not count, for one period at most.
+  it. Cores that a quota has stopped do not count, for one period at most, nor do virtual ones that
+  the hypervisor has taken.
 - **Permits**: none is free while a task waits for one.
 - **Each kind of scheduler**: see :mod:`simsched.observe.work_rules`.
 """
@@ -36,6 +37,7 @@ from simsched.schedulers.sync_workers import SyncWorker
 from simsched.schedulers.thread_pool import ThreadPool
 from simsched.schedulers.virtual_thread import VirtualThread
 from simsched.sim.bandwidth import QuotaHost
+from simsched.sim.steal import absences_of
 from simsched.sim.task import ADMISSION, JOIN, RUN_QUEUE, Task
 
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ class WorkConservation(SettledChecker):
         for core in host.cores:
             if core.index in stopped:
                 if core.thread is not None or core.index in host.idle:
-                    return f"core {core.index} stopped by the quota, and in use or idle"
+                    return f"core {core.index} stopped, and in use or idle"
             elif (core.thread is None) != (core.index in host.idle):
                 return f"core {core.index} neither idle nor used"
             if core.thread is not None and core.thread.end_s <= now:
@@ -167,16 +169,21 @@ class WorkConservation(SettledChecker):
         return None
 
     def _stopped_cores(self) -> set[int]:
-        """Cores that may not run anything until the next period; never for longer than that."""
+        """Cores that are to run something and may not.
+
+        A quota stops them until the next period, and never for longer than that; a hypervisor, as
+        long as it likes.
+        """
         host = self.simulation.host
+        stolen = {i for i, absence in enumerate(absences_of(host)) if absence and absence.wanted}
         if not isinstance(host, QuotaHost):
-            return set()
+            return stolen
         now = self.simulation.clock.now
         for core in host.throttled:
             since_s = host.budgets[core.index].stopped_s
             if since_s is not None and now - since_s > host.period_s * (1 + 1e-9):
                 self.fail("a core to be stopped for a period at most", f"{now - since_s:.9g} s")
-        return {core.index for core in host.throttled}
+        return stolen | {core.index for core in host.throttled}
 
     def _permit_problem(self) -> str | None:
         for resource in self.simulation.machine.resources.values():

@@ -5,6 +5,7 @@ conservation       each request ends once; arrived = the rest; no attempt is los
 causality          monotone clock; steps follow their program and take what they demand
 capacity           no more at work than there are cores, workers, threads and permits
 cpu quota          no more core time than the container's quota gives
+steal              nothing runs on a virtual core that the hypervisor has taken
 work conservation  no idle core, worker or permit beside work it may take
 discipline         what promises first come, first served keeps it
 connections        each in one place, with one process, and not more than may be
@@ -28,6 +29,7 @@ from simsched.observe.check_order import Blindness, Discipline
 from simsched.observe.check_quota import CpuQuota
 from simsched.observe.check_record import RecordCheck, check_record
 from simsched.observe.check_requests import Conservation
+from simsched.observe.check_steal import Steal
 from simsched.observe.check_work import WorkConservation
 from simsched.observe.checker import Checker, CheckFailed
 
@@ -43,6 +45,7 @@ __all__ = [
     "Discipline",
     "Memory",
     "RecordCheck",
+    "Steal",
     "Utilization",
     "WorkConservation",
     "all_checkers",
@@ -59,6 +62,7 @@ def all_checkers() -> list[Checker]:
         Causality(),
         Capacity(),
         CpuQuota(),
+        Steal(),
         WorkConservation(),
         Discipline(),
         Connections(),

@@ -29,6 +29,8 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
     memory, peak, workers_max = _memory(run, books, edges)
     series = _series(ledger, books, edges)
     series["memory_bytes"] = memory
+    if run.scenario.host.steal:
+        series["away_cores"] = binned_mean(*ledger.away_log.sorted(), edges)
     overhead_s = sum(ledger.overhead_bins.tolist())
     return RunRecord(
         arrival_s=books.arrival_s,
@@ -51,6 +53,7 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         worker_limit=run.scheduler.worker_limit,
         blame=ledger.blame.rows(),
         longest_stall=ledger.blame.stall(),
+        stolen_s=list(run.host.stolen_s),
         totals={
             "busy_core_s": float(integral(*ledger.core_log.sorted(), np.array([end_s]))[0]),
             "overhead_core_s": overhead_s,

@@ -30,6 +30,7 @@ class Logs(Notes):
         super().__init__(kind, slice_s)
         self.queued_log = UnitLog()
         self.core_log = UnitLog()
+        self.away_log = UnitLog()  # virtual cores that the hypervisor has taken
         self.worker_log = UnitLog()
         self.thread_log = UnitLog()
         # If connections are modelled, what a process has read, +-(class + 1); and connections.
@@ -66,6 +67,9 @@ class Logs(Notes):
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         add = self.core_log.add
         add(-now)
+
+    def core_away(self, now: float, core: int, change: int) -> None:
+        self.away_log.add(now if change > 0 else -now)
 
     def switched(self, now: float, seconds: float) -> None:
         self.switches += 1

@@ -48,7 +48,9 @@ SERIES: Final[tuple[str, ...]] = (
     "arrivals",
     "completions",
 )
-"""Keys of `RunRecord.series`. The last two are counts per bin, the others time-weighted means."""
+"""Keys of `RunRecord.series`. The last two are counts per bin, the others time-weighted means.
+
+Where cores are virtual and the hypervisor takes them away, there is `away_cores`, too."""
 
 
 class ResourceUse(TypedDict):
@@ -150,6 +152,10 @@ class RunRecord:
     """Who made whom wait, sorted."""
     longest_stall: Stall | None = None
     """Of an event loop; None for other schedulers, or where the loop never had anything to do."""
+
+    stolen_s: list[float] = field(default_factory=list)
+    """Of each virtual core, seconds over [0, `end_s`] in which it had something to run and the
+    hypervisor had taken it away; empty where none are ever taken."""
 
     totals: dict[str, float] = field(default_factory=dict)
     """Core seconds over [0, `end_s`], measured at the cores and not from the requests:

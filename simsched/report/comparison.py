@@ -16,6 +16,7 @@ from simsched.report.units import (
     ScaleChoice,
     bytes_scale,
     duration_scale,
+    format_by_core,
     format_bytes,
     format_count,
     format_duration,
@@ -209,6 +210,8 @@ class Comparison:
             self._row("workers", lambda s: self._estimate(s.utilization.workers, percent_scale)),
             self._row("overhead", lambda s: self._estimate(s.utilization.overhead, percent_scale)),
         ]
+        if any(s.stolen_by_core_s for s in self.result.schedulers):
+            rows.append(self._row("stolen", lambda s: Cell(format_by_core(s.stolen_by_core_s))))
         names = dict.fromkeys(name for s in self.result.schedulers for name in s.resources)
         rows += [self._row(name, partial(self._resource, name=name)) for name in names]
         return Group("utilisation", tuple(rows))

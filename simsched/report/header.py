@@ -51,7 +51,8 @@ def _offered(result: ResultDocument) -> list[str]:
 def _cores(result: ResultDocument) -> str:
     host = result.config.get("host", {})
     cores = host.get("cores")
-    if host.get("threads_per_core", 1) > 1 and result.offered.cpu_cores:
+    shared = host.get("threads_per_core", 1) > 1 or host.get("steal", 0.0) > 0
+    if shared and result.offered.cpu_cores:
         return f"{result.offered.cpu_cores / (result.offered.cpu_utilization or 1):.3g}"
     if cores is not None and host.get("cpu_quota") is not None:
         cores = min(cores, host["cpu_quota"])

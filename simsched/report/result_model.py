@@ -78,7 +78,7 @@ class Offered(Part):
     )
     cpu_cores: float | None = Field(description="Cores the requests' own code needs on average.")
     cpu_utilization: float | None = Field(
-        description="cpu_cores over the host's cores, or over its CPU quota."
+        description="cpu_cores over the host's cores, or over its CPU quota, less what is stolen."
     )
     resources: dict[str, OfferedResource] = Field(description="Demand by resource name.")
     classes: dict[str, dict[str, Any]] = Field(description="Demand by request class.")
@@ -124,6 +124,11 @@ class SchedulerResult(Part):
     )
     activity: dict[str, float | None] = Field(
         description="Counters of the scheduler's own events; mean per replication, unit in the key."
+    )
+    stolen_by_core_s: list[float] | None = Field(
+        default=None,
+        description="By virtual core, seconds in which it had something to run and the hypervisor "
+        "had taken it away, mean per replication; null where cores are never taken.",
     )
     resources: dict[str, ResourceResult] = Field(description="Use by resource name.")
     self_check: SelfCheck = Field(description="Laws that must hold in a correct run.")

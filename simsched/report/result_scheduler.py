@@ -125,7 +125,8 @@ class Utilization(Part):
     """Time-weighted mean use, as a fraction of capacity."""
 
     cpu: Estimate = Field(
-        description="Busy cores over all cores, or over the CPU quota; overhead included."
+        description="Busy cores over all cores, or over the CPU quota, or over those that a "
+        "hypervisor leaves; overhead included."
     )
     workers: Estimate = Field(
         description="Busy workers over those there may be, over those alive where there is no "

@@ -18,6 +18,8 @@ Scale = tuple[float, str]
 ScaleChoice = Callable[[float], Scale]
 
 NO_VALUE = "-"
+FEW_CORES = 4
+"""So many are told of one by one."""
 
 _DURATIONS: tuple[Scale, ...] = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 _BYTES: tuple[Scale, ...] = (
@@ -196,3 +198,12 @@ def key_scale(key: str) -> ScaleChoice:
         if key.endswith(suffix):
             return scale
     return count_scale
+
+
+def format_by_core(seconds: Sequence[float] | None) -> str:
+    """Times of some cores, one by one, or all together where the cores are many."""
+    if not seconds:
+        return NO_VALUE
+    if len(seconds) > FEW_CORES:
+        return f"{format_duration(sum(seconds))} of {len(seconds)} cores"
+    return " + ".join(format_duration(s) for s in seconds)

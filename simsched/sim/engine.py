@@ -55,7 +55,7 @@ class Simulation:
         # The ledger goes last: it moves a task's books on, and the others see them as they were.
         self.observers = Observers([*observers, self.ledger])
         self.clock = Clock()
-        self.host = host_of(self.clock, scenario.host, self.observers)
+        self.host = host_of(self.clock, scenario.host, self.observers, scenario.seed, replication)
         self.clients: Clients
         self.network: Network | None = None  # if connections are modelled
         if scenario.connections is not None or needs_network(spec):

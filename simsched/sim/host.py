@@ -56,6 +56,7 @@ class Host:
         self.lag_s = spec.os.wakeup_lag_s
         self.granularity_s = spec.os.wakeup_granularity_s
         self.naps = True  # whether a thread may skip leaving its core and coming back to it
+        self.stolen_s: list[float] = []  # by core, where they are virtual
         self.idle: set[int] = set(range(spec.cores))
         self.woken: deque[OsThread] = deque()  # positive lag: served first, first come first served
         self.rotating: deque[OsThread] = deque()  # round robin

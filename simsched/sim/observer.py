@@ -107,6 +107,9 @@ class Observer:
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         """A thread leaves a core."""
 
+    def core_away(self, now: float, core: int, change: int) -> None:
+        """The hypervisor takes a virtual core away (+1), or gives it back (-1)."""
+
     def throttled(self, now: float, core: int, change: int) -> None:
         """A core is stopped (+1) because the CPU quota is used up, or may go on (-1)."""
 

@@ -12,13 +12,16 @@ doing so even if another one falls idle. Switches and wake-ups take as long as e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from simsched.sim.bandwidth import QuotaHost
 from simsched.sim.clock import Clock
 from simsched.sim.eevdf import EevdfHost
 from simsched.sim.host import Host
 from simsched.sim.os_thread import NANOSECOND_S, Core, OsThread
+from simsched.sim.steal import StealHost, turns
+from simsched.workload.streams import stream
 
 if TYPE_CHECKING:
     from simsched.scenario import Host as HostSpec
@@ -44,14 +47,19 @@ class SmtHost(Host):
 
     def _put(self, core: Core, thread: OsThread, latency_s: float) -> None:
         sibling = self.siblings[core.index]
-        thread.pace = 1.0 if sibling.thread is None else self.shared_pace
+        thread.pace = self.shared_pace if self._computes(sibling) else 1.0
         super()._put(core, thread, latency_s)
         if core.thread is thread:
             self._change_pace(sibling, self.shared_pace)
 
     def _take_off(self, core: Core, thread: OsThread) -> None:
         super()._take_off(core, thread)
-        self._change_pace(self.siblings[core.index], 1.0)
+        if not self._computes(core):
+            self._change_pace(self.siblings[core.index], 1.0)
+
+    def _computes(self, core: Core) -> bool:
+        """Whether anybody computes there."""
+        return core.thread is not None
 
     def _change_pace(self, core: Core, pace: float) -> None:
         """What the thread on this core still has to do takes longer from now on, or less long."""
@@ -68,27 +76,44 @@ class SmtHost(Host):
         thread.event = self.clock.move(thread.event, thread.end_s, thread.rank)
 
 
-class SmtQuotaHost(SmtHost, QuotaHost):
-    """A host with hyper-threads and a CPU quota, which counts time and not work."""
+class SmtStealHost(SmtHost, StealHost):
+    """Virtual cores that are hyper-threads: who takes one away computes on its physical core."""
+
+    def _computes(self, core: Core) -> bool:
+        return core.thread is not None or self.absences[core.index] is not None
+
+    def _came_or_went(self, core: Core) -> None:
+        pace = self.shared_pace if self._computes(core) else 1.0
+        self._change_pace(self.siblings[core.index], pace)
 
 
-class EevdfQuotaHost(QuotaHost, EevdfHost):
-    """EEVDF within a CPU quota."""
+@cache
+def _combined(parts: tuple[type[Host], ...]) -> type[Host]:
+    """A host with all of these traits; the first is asked first."""
+    if len(parts) == 1:
+        return parts[0]
+    name = "".join(part.__name__.removesuffix("Host") for part in parts) + "Host"
+    return cast("type[Host]", type(name, parts, {"__doc__": "Several traits of a host."}))
 
 
-class EevdfSmtHost(SmtHost, EevdfHost):
-    """EEVDF on hyper-threads."""
+def host_of(
+    clock: Clock, spec: HostSpec, observers: Observers, seed: int = 0, replication: int = 0
+) -> Host:
+    """A host as specified. One without a quota, hyper-threads or theft knows nothing of them.
 
-
-class EevdfSmtQuotaHost(SmtHost, QuotaHost, EevdfHost):
-    """All three."""
-
-
-def host_of(clock: Clock, spec: HostSpec, observers: Observers) -> Host:
-    """A host as specified. One without a quota or hyper-threads knows nothing of them."""
-    smt, quota = spec.threads_per_core > 1, spec.cpu_quota is not None
-    kinds: tuple[type[Host], ...] = (Host, QuotaHost, SmtHost, SmtQuotaHost)
+    ``seed`` and ``replication`` decide when the hypervisor takes which core away.
+    """
+    traits: list[type[Host]] = []
+    if spec.steal:
+        traits.append(SmtStealHost if spec.threads_per_core > 1 else StealHost)
+    elif spec.threads_per_core > 1:
+        traits.append(SmtHost)
+    if spec.cpu_quota is not None:
+        traits.append(QuotaHost)
     if spec.os.scheduler == "eevdf":
-        kinds = (EevdfHost, EevdfQuotaHost, EevdfSmtHost, EevdfSmtQuotaHost)
-    kind = kinds[2 * smt + quota]
-    return kind(clock, spec, observers)
+        traits.append(EevdfHost)
+    host = _combined(tuple(traits or [Host]))(clock, spec, observers)
+    if isinstance(host, StealHost):
+        streams = (stream(seed, replication, f"host:steal:{i}") for i in range(spec.cores))
+        host.begin([turns(rng, spec.steal, spec.steal_slice_s) for rng in streams])
+    return host

@@ -21,6 +21,7 @@ def assumptions_hold(scenario: Scenario, spec: SchedulerSpec) -> bool:
         and scenario.connections is None
         and scenario.host.cpu_quota is None
         and scenario.host.threads_per_core == 1
+        and scenario.host.steal == 0.0
         and _is_one_station(spec)
     )
 

@@ -24,6 +24,8 @@ LOCK: Final = "lock:"
 """What the names of locks begin with among the resources."""
 POOL: Final = "pool:"
 """What the names of executors' threads begin with among them."""
+LEAST_PINNED: Final = 0.01
+"""Share of the carriers' time from which being pinned is told of."""
 NOTABLE: Final = 0.2
 """Share of the time in the system from which waiting is told of, though nothing is short."""
 
@@ -164,7 +166,10 @@ def _full_share(records: Sequence[RunRecord], series: str, limit: float, cut_s: 
     for record in records:
         edges = np.linspace(cut_s, record.duration_s, 101)
         for start, end in pairwise(edges.tolist()):
-            full += time_mean(record, series, Window(start, end)) >= 0.95 * limit
+            taken = time_mean(record, series, Window(start, end))
+            if series == "busy_cores" and record.stolen_s:
+                taken += time_mean(record, "away_cores", Window(start, end))
+            full += taken >= 0.95 * limit
     return full / (100 * len(records))
 
 
@@ -174,11 +179,16 @@ def _mean(records: Sequence[RunRecord], series: str, cut_s: float) -> float:
 
 def _cores(records: Sequence[RunRecord], cores: int, cut_s: float) -> _Candidate:
     busy = _mean(records, "busy_cores", cut_s)
-    share = busy / cores
+    there, left = float(cores), ""
+    if records[0].stolen_s:
+        there -= _mean(records, "away_cores", cut_s)
+        left = " that is left to them"
+    share = busy / there if there else 0.0
     if cores == 1:
-        text = f"the core is busy {percent(share)} of the time"
+        text = f"the core is busy {percent(share)} of the time{left.replace('them', 'it')}"
     else:
-        text = f"the cores are busy {percent(share)} of the time ({number(busy)} of {cores})"
+        text = f"the cores are busy {percent(share)} of the time{left}"
+        text += f" ({number(busy)} of {number(there)})"
     return _Candidate(share, 1, text)
 
 
@@ -223,8 +233,19 @@ def _workers(
         return [_Candidate(share, 2 if 1 < limit >= cores else 0, text + _on(records))]
     noun = NOUNS.get(kind, "workers")
     text = f"{number(busy)} of {limit} {noun} are taken on average ({percent(share)})"
+    text += _pinned(records, limit) or _on(records)
     # Fewer workers than cores: they are the cause, where both are as busy as they can be.
-    return [_Candidate(share, 2 if limit >= cores else 0, text + _on(records))]
+    return [_Candidate(share, 2 if limit >= cores else 0, text)]
+
+
+def _pinned(records: Sequence[RunRecord], limit: int) -> str:
+    """How many of the taken carriers are pinned, where that is worth a word."""
+    pinned_s = sum(row.seconds for record in records for row in record.pinned)
+    pinned = pinned_s / sum(record.end_s for record in records)
+    if pinned < LEAST_PINNED * limit:
+        return ""
+    text = f", {number(pinned)} of them pinned"
+    return f"{text} ({percent(pinned / limit)} of their time)" if pinned <= limit else text
 
 
 def _on(records: Sequence[RunRecord]) -> str:

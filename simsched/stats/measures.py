@@ -125,15 +125,29 @@ class Measures:
     def utilization(self) -> dict[str, Estimate]:
         """Busy share of the cores, of the workers there may be, and of the cores by overhead.
 
-        Where there is a CPU quota, shares are of that.
+        Where there is a CPU quota, shares are of that, and of virtual cores, while they are there.
         """
         limit = self.records[0].worker_limit
         alive = np.maximum(self.series_means("workers"), 1e-300) if limit is None else float(limit)
         return {
-            "cpu": mean_estimate(self.series_means("busy_cores") / self.cores),
+            "cpu": mean_estimate(self.series_means("busy_cores") / self.available),
             "workers": mean_estimate(self.series_means("busy_workers") / alive),
-            "overhead": mean_estimate(self.series_means("overhead_cores") / self.cores),
+            "overhead": mean_estimate(self.series_means("overhead_cores") / self.available),
         }
+
+    @cached_property
+    def available(self) -> FloatArray | float:
+        """Cores that there were in the window on average, of those that may be busy."""
+        if not self.records[0].stolen_s:
+            return self.cores
+        there = len(self.records[0].stolen_s) - self.series_means("away_cores")
+        available: FloatArray = np.minimum(self.cores, np.maximum(there, 1e-300))
+        return available
+
+    def stolen(self) -> dict[str, list[float]]:
+        """By virtual core, seconds in which the hypervisor had it while it was wanted."""
+        stolen_s = np.array([record.stolen_s for record in self.records]).mean(axis=0)
+        return {"stolen_by_core_s": stolen_s.tolist()} if stolen_s.size else {}
 
     @cached_property
     def memory_peak(self) -> Estimate:
@@ -188,7 +202,7 @@ class Measures:
                 },
                 "throughput_rps": np.array(completed) / width,
                 "error_rate": np.array(self.errors) / seen,
-                "utilization_cpu": self.series_means("busy_cores") / self.cores,
+                "utilization_cpu": self.series_means("busy_cores") / self.available,
                 "memory_peak_bytes": [r.peak.get("memory_bytes", np.nan) for r in self.records],
                 "arrived": [len(record) for record in self.records],
                 "unfinished": [int((r.outcome == UNFINISHED).sum()) for r in self.records],

@@ -81,6 +81,7 @@ def summarise(
         "blame": blame(records, names),
         "longest_stall": longest_stall(records, names),
         "activity": measures.activity(),
+        **measures.stolen(),
         "resources": measures.resources(),
         "self_check": check,
         "theory": _theory(line, ladder["mean"]),

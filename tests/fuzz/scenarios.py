@@ -20,7 +20,7 @@ from simsched.scenario import Scenario
 from .parts import Chance, arrivals, connections, host, resources
 from .servers import schedulers
 from .steps import classes
-from .ways import with_ways_in
+from .ways import with_neighbours, with_ways_in
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -48,8 +48,9 @@ def tables_of(seed: int) -> dict[str, Any]:
         closed = workload["arrivals"]["kind"] == "closed"
         workload["connections"] = connections(chance, closed=closed)
     entries = schedulers(chance)
-    # A stream of its own: what was drawn before stays as it was.
+    # Streams of their own: what was drawn before stays as it was.
     with_ways_in(Chance(random.Random(f"ways {seed}")), machine, entries)
+    with_neighbours(Chance(random.Random(f"neighbours {seed}")), machine)
     return {
         "scenario": run,
         "host": machine,

@@ -61,6 +61,11 @@ def features_of(scenario: Scenario) -> Iterator[str]:
         yield "quota and burst" if scenario.host.cpu_burst_s else "quota"
         yield "quota of hyper-threads" if scenario.host.threads_per_core > 1 else "quota of cores"
     yield f"threads per core {scenario.host.threads_per_core}"
+    if scenario.host.steal:
+        yield "steal"
+        yield f"steal from {scenario.host.threads_per_core} threads per core"
+        yield f"steal beside {scenario.host.os.scheduler}"
+        yield from ("steal beside a quota" for _ in range(scenario.host.cpu_quota is not None))
     if scenario.host.os.tcp_abort_on_overflow:
         yield "resets"
     if scenario.connections is not None:
@@ -103,6 +108,8 @@ def test_the_scenarios_go_everywhere() -> None:
         *("endpoint async", "endpoint def", "backlog 0"),
         *("quota", "quota and burst", "quota of cores", "quota of hyper-threads"),
         *("threads per core 1", "threads per core 2"),
+        *("steal from 1 threads per core", "steal from 2 threads per core"),
+        *("steal beside a quota", "steal beside eevdf", "steal beside wakeup_first"),
     }
     assert wanted - found == set()
 
@@ -135,6 +142,7 @@ def test_the_runs_go_where_things_break() -> None:
         "spare_workers",
         "steals",
         "tasks_helped",
+        "stolen_s",
         "syn_retries",
         "throttled_periods",
         "throttled_s",

@@ -39,6 +39,18 @@ def draws_from_nowhere(right: Any) -> Any:
     return draw
 
 
+def puts_threads_on_absent_cores(_: Any) -> Any:
+    return Host._put
+
+
+def steals_twice(right: Any) -> Any:
+    def book_stolen(self: Any, core: Any, absence: Any, now: float) -> None:
+        right(self, core, absence, now)
+        self.stolen_s[core.index] += 1.0
+
+    return book_stolen
+
+
 def ends_twice(right: Any) -> Any:
     def completed(self: Clients, task: Any) -> None:
         right(self, task)

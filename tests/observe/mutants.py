@@ -34,6 +34,7 @@ from simsched.sim.host import Host
 from simsched.sim.network import Listener, Network
 from simsched.sim.os_thread import OsThread
 from simsched.sim.resources import Resource
+from simsched.sim.steal import StealHost
 
 from . import mistakes as m
 from .runs import CPU, DEFAULT_OS, IO
@@ -74,6 +75,8 @@ HANGING: dict[str, Any] = {
 }
 # One and a half of two cores, in an overload.
 CONTAINED: dict[str, Any] = {**PLAIN, "host": {"cpu_quota": 0.6, "cpu_period": "20ms"}}
+# Two virtual cores that are away for a third of the time.
+TAKEN: dict[str, Any] = {**PLAIN, "host": {"steal": 0.33, "steal_slice": "2ms"}}
 # Long computing on one of two Ps, so that others have to come for what it makes ready.
 BESIDE_HOGS: dict[str, Any] = {
     "classes": [
@@ -230,6 +233,10 @@ MUTANTS = [
            m.peeks_at_the_first_step, LOOP, PLAIN, "demand 0 being read"),
     Mutant("a quota that is never used up", c.CpuQuota, QuotaHost, "_draw", m.draws_from_nowhere,
            POOL, CONTAINED, "of CPU at most"),
+    Mutant("a core computes on though it is away", c.Steal, StealHost, "_put",
+           m.puts_threads_on_absent_cores, POOL, TAKEN, "to run nothing while it is away"),
+    Mutant("all of an absence counts as stolen, and more", c.Steal, StealHost, "_book_stolen",
+           m.steals_twice, POOL, TAKEN, "stolen of core"),
     Mutant("a host works more than it is asked", c.Utilization, OsThread, "run", m.works_more,
            VIRTUAL, PLAIN, "of core time"),
     Mutant("switches cost no core time in the books", c.Utilization, Ledger, "switched", m.never,

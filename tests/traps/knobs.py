@@ -320,6 +320,10 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
         RICH.replace("cores = 2", "cores = 2\nthreads_per_core = 2") + TOMCAT,
         {"host.sibling_speed": "0.9"},
     ),
+    "a guest of a hypervisor": (
+        RICH.replace("cores = 2", "cores = 2\nsteal = 0.1") + TOMCAT,
+        {"host.steal": "0.2", "host.steal_slice": '"10ms"'},
+    ),
     "the interpreter lock": (
         RICH + SCHEDULERS["cpython threads"][0],
         {"host.os.wakeup_cost": '"200us"'},
