@@ -205,6 +205,11 @@ def _waits(run: Simulation, duration_s: float) -> dict[str, ResourceUse]:
             "wait_s_mean": sum(waits) / len(waits) if waits else 0.0,
             "acquisitions": len(waits),
         }
+        resource = run.machine.resources.get(name)
+        if resource is not None and resource.timeout_s is not None:
+            uses[name]["timeouts"] = resource.timeouts
+        if resource is not None and resource.max_waiting is not None:
+            uses[name]["refusals"] = resource.refusals
     return uses
 
 

@@ -7,7 +7,7 @@ The record holds measurements only: no warm-up is removed, nothing is averaged o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,10 @@ class ResourceUse(TypedDict):
     """Mean wait for a permit over all acquisitions, seconds (0 where there was none)."""
     acquisitions: int
     """How often a permit was taken."""
+    timeouts: NotRequired[int]
+    """How often the wait for one was too long, if it may be."""
+    refusals: NotRequired[int]
+    """How often too many waited already, if they may not all."""
 
 
 class BlameRow(NamedTuple):

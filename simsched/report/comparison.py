@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Literal
 
 from simsched.report.result_model import ResultDocument, SchedulerResult
-from simsched.report.result_scheduler import Estimate, Ladder
+from simsched.report.result_scheduler import Estimate, Ladder, ResourceResult
 from simsched.report.symbols import UNICODE, Symbols
 from simsched.report.units import (
     NO_VALUE,
@@ -50,6 +50,7 @@ PARTS = {
     "overhead": "overhead",
     "join": "join",
 }
+IN_VAIN = {"timeouts": "timed out", "refusals": "refused"}
 LEAST_SHARE = 0.0005
 RUN_DEPENDENT = "run-dependent"
 ADMITTED = "admitted only"
@@ -103,6 +104,7 @@ class Comparison:
             self._queueing_delay(),
             self._requests(),
             self._utilization(),
+            self._in_vain(),
             self._memory(),
             self._breakdown(),
             self._theory(),
@@ -222,6 +224,27 @@ class Comparison:
             return Cell(NO_VALUE)
         return self._estimate(resource.utilization, percent_scale)
 
+    def _in_vain(self) -> Group:
+        """What asked for a permit and did not get one, for each limit of a resource."""
+        rows = [
+            self._row(f"{name} {label}", partial(self._denied, name=name, key=key))
+            for name in dict.fromkeys(name for s in self.result.schedulers for name in s.resources)
+            for key, label in IN_VAIN.items()
+            if any(
+                getattr(s.resources[name], key) is not None
+                for s in self.result.schedulers
+                if name in s.resources
+            )
+        ]
+        remarks = tuple(Cell("whole run", "dim") for _ in self.result.schedulers)
+        return Group("no permit", tuple(rows), remarks)
+
+    def _denied(self, scheduler: SchedulerResult, name: str, key: str) -> Cell:
+        resource = scheduler.resources.get(name)
+        if resource is None or getattr(resource, key) is None:
+            return Cell(NO_VALUE)
+        return Cell(in_vain(resource, key), "bad" if getattr(resource, key) else "plain")
+
     def _memory(self) -> Group:
         return Group(
             "memory",
@@ -286,6 +309,16 @@ class Comparison:
         judged = sum(1 for _, check in checks if check.ok)
         tone: Tone = "good" if judged == len(checks) else "plain"
         return Cell(f"{self.symbols.passed} {judged} of {len(checks)}", tone)
+
+
+def in_vain(resource: ResourceResult, key: str) -> str:
+    """How often a permit was asked for in vain, and the share of all that asked."""
+    count: int | None = getattr(resource, key)
+    if count is None:
+        return NO_VALUE
+    if not count or not resource.asked:
+        return "0"
+    return f"{format_count(count)} ({format_percent(count / resource.asked)})"
 
 
 def short_rule(rule: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simsched.report.comparison import LADDER
+from simsched.report.comparison import LADDER, in_vain
 from simsched.report.figure import DataTable
 from simsched.report.result_model import ResultDocument
 from simsched.report.result_scheduler import Check
@@ -98,7 +98,12 @@ def class_table(result: ResultDocument) -> DataTable:
 
 
 def resource_table(result: ResultDocument) -> DataTable:
-    """Use of resources and the wait for them."""
+    """Use of resources, the wait for them, and how often that was in vain if it can be."""
+    shown = [
+        (header, key)
+        for header, key in (("timed out", "timeouts"), ("refused", "refusals"))
+        if any(getattr(r, key) is not None for s in result.schedulers for r in s.resources.values())
+    ]
     rows = [
         (
             name,
@@ -106,13 +111,15 @@ def resource_table(result: ResultDocument) -> DataTable:
             f"{found.capacity:,}",
             format_estimate(found.utilization, percent_scale),
             format_estimate(found.wait_s, duration_scale),
+            *(in_vain(found, key) for _, key in shown),
         )
         for name in dict.fromkeys(name for s in result.schedulers for name in s.resources)
         for s in result.schedulers
         for found in [s.resources.get(name)]
         if found is not None
     ]
-    return DataTable(("resource", "scheduler", "capacity", "utilisation", "mean wait"), tuple(rows))
+    headers = ("resource", "scheduler", "capacity", "utilisation", "mean wait")
+    return DataTable((*headers, *(header for header, _ in shown)), tuple(rows))
 
 
 def activity_table(result: ResultDocument) -> DataTable:

@@ -159,6 +159,19 @@ class ResourceResult(Part):
     capacity: int = Field(description="Permits.")
     utilization: Estimate = Field(description="Permits taken over capacity, whole run, 0 to 1.")
     wait_s: Estimate = Field(description="Mean wait for a permit per acquisition, seconds.")
+    asked: Count | None = Field(
+        default=None,
+        description="Where it has `timeout` or `max_waiting`: how often a permit was asked for, "
+        "whole run, over all replications.",
+    )
+    timeouts: Count | None = Field(
+        default=None,
+        description="How often that took longer than `timeout`, whole run, over all replications.",
+    )
+    refusals: Count | None = Field(
+        default=None,
+        description="How often `max_waiting` waited already, whole run, over all replications.",
+    )
 
 
 class Blame(Part):

@@ -35,7 +35,7 @@ class Resource:
 
     __slots__ = (
         "_clock", "_observers", "_since", "_timers", "capacity", "free", "max_waiting", "name",
-        "phase", "timeout_s", "waiting", "wakes",
+        "phase", "refusals", "timeout_s", "timeouts", "waiting", "wakes",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,8 @@ class Resource:
         self.waiting: deque[Task] = deque()
         self.timeout_s = timeout_s
         self.max_waiting = max_waiting
+        self.timeouts = 0  # waits given up
+        self.refusals = 0  # tasks that were not let wait
         self.wakes: Callable[[Task], None] | None = None  # whom to tell of a wait that has failed
         self._since: dict[Task, float] = {}
         self._timers: dict[Task, Call] = {}
@@ -75,6 +77,7 @@ class Resource:
             return True
         if self.max_waiting is not None and len(self.waiting) >= self.max_waiting:
             task.broken = True
+            self.refusals += 1
             self._observers.counted("pool_refusals", 1)
             return False
         self._observers.asked(now, task, self.name)
@@ -91,6 +94,7 @@ class Resource:
         task: Task = call.arg
         self.withdraw(task)
         task.broken = True
+        self.timeouts += 1
         self._observers.counted("pool_timeouts", 1)
         assert self.wakes is not None
         self.wakes(task)

@@ -18,6 +18,7 @@ from simsched.observe.record import (
     TIMED_OUT,
     UNFINISHED,
     FloatArray,
+    ResourceUse,
     RunRecord,
 )
 from simsched.stats.estimates import Estimate, mean_estimate, rate_estimate, ratio_estimate
@@ -185,6 +186,7 @@ class Measures:
                 "capacity": uses[0]["capacity"],
                 "utilization": mean_estimate([use["utilization"] for use in uses]).to_dict(),
                 "wait_s": mean_estimate(waits, "acquisition").to_dict(),
+                **_in_vain(uses),
             }
         return found
 
@@ -208,6 +210,21 @@ class Measures:
                 "unfinished": [int((r.outcome == UNFINISHED).sum()) for r in self.records],
             }
         return {name: _finite(values) for name, values in columns_of.items()}
+
+
+def _in_vain(uses: Sequence[ResourceUse]) -> dict[str, int]:
+    """How often a permit of a resource with limits was asked for, and not got, in all runs."""
+    timeouts = [use["timeouts"] for use in uses if "timeouts" in use]
+    refusals = [use["refusals"] for use in uses if "refusals" in use]
+    if not timeouts and not refusals:
+        return {}
+    in_vain = sum(timeouts) + sum(refusals)
+    found = {"asked": in_vain + sum(use["acquisitions"] for use in uses)}
+    if timeouts:
+        found["timeouts"] = sum(timeouts)
+    if refusals:
+        found["refusals"] = sum(refusals)
+    return found
 
 
 def _finite(values: npt.ArrayLike) -> list[float | None]:

@@ -15,6 +15,8 @@ from plotly.offline import get_plotlyjs
 
 from simsched.report.dashboard import CONTENT_SECURITY_POLICY, render_dashboard, write_dashboard
 from simsched.report.files import OutputError
+from simsched.report.page_tables import resource_table
+from simsched.report.result_model import ResultDocument
 from simsched.report.style import line_style
 
 from .result_documents import LINK_NAME, SCRIPT_NAME, bare_document, example_document
@@ -245,6 +247,16 @@ def test_warnings_binding_sentences_and_reasons_are_on_the_page() -> None:
         for sentence in (*scheduler["warnings"], scheduler["binding"], scheduler["verdict_reason"]):
             assert sentence in text
     assert "7,220 requests were unfinished when the run stopped" in text
+
+
+def test_the_table_of_resources_counts_the_waits_that_were_in_vain() -> None:
+    doc = example_document()
+    assert "timed out" not in resource_table(ResultDocument.model_validate(doc)).headers
+    doc["schedulers"][0]["resources"]["db"] |= {"asked": 1000, "timeouts": 500}
+    table = resource_table(ResultDocument.model_validate(doc))
+    assert table.headers[-1] == "timed out"
+    assert [row[-1] for row in table.rows] == ["500 (50.0%)", "-", "-", "-"]
+    assert "500 (50.0%)" in Page(render_dashboard(doc)).text
 
 
 def test_the_page_says_how_to_reproduce_it() -> None:

@@ -98,6 +98,24 @@ def test_a_missing_quantile_is_a_dash_with_a_footnote() -> None:
     )
 
 
+def test_permits_that_were_not_got_stand_under_the_pool_that_did_not_give_them() -> None:
+    doc = example_document()
+    assert "no permit" not in summary(doc)
+    for scheduler, counts in zip(
+        doc["schedulers"],
+        (
+            {"asked": 1000, "timeouts": 500, "refusals": 20},
+            {"asked": 800, "timeouts": 0, "refusals": 0},
+        ),
+        strict=False,
+    ):
+        scheduler["resources"]["db"] |= counts
+    text = summary(doc, 120)
+    assert row(text, "no permit").split() == ["no", "permit", *["whole", "run"] * 4]
+    assert row(text, "db timed out").split()[3:] == ["500", "(50.0%)", "0", "-", "-"]
+    assert row(text, "db refused").split()[2:] == ["20", "(2.0%)", "0", "-", "-"]
+
+
 def test_an_overloaded_column_says_that_its_latencies_depend_on_the_run() -> None:
     text = summary(example_document(), 120)
     assert "! run-dependent" in row(text, "latency")

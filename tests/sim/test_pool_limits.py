@@ -73,6 +73,18 @@ def waited(finished: Run) -> list[float]:
     return [round(x * 1e3, 6) for x in finished.record.parts_s[:, PARTS.index("resource")]]
 
 
+def counted(finished: Run) -> dict[str, int]:
+    """How often the pool gave a permit, and how often it did not, as far as it has limits."""
+    use = finished.record.waits["db"]
+    keys = ("acquisitions", "timeouts", "refusals")
+    return {key: int(use[key]) for key in keys if key in use}
+
+
+def test_a_pool_without_limits_counts_what_it_gives() -> None:
+    finished = limited(LOOP, {"capacity": 1}, use("io 12ms"), use("io 1ms", 1))
+    assert counted(finished) == {"acquisitions": 2}
+
+
 @EVERY
 class TestTimeout:
     def test_who_has_waited_that_long_fails(self, spec: Spec) -> None:
@@ -87,6 +99,7 @@ class TestTimeout:
         ]
         assert waited(finished) == [0, 5, 5, 4]
         assert finished.activity["pool_timeouts"] == 2
+        assert counted(finished) == {"acquisitions": 2, "timeouts": 2}
 
     def test_it_gives_back_what_it_holds_and_does_no_step_more(self, spec: Spec) -> None:
         both = [hold("use", "other", [hold("use", "db", "io 1ms"), {"io": "50ms"}]), {"cpu": "1ms"}]
@@ -136,6 +149,7 @@ class TestMaxWaiting:
             (40, "E completed"),
         ]
         assert finished.activity["pool_refusals"] == 1
+        assert counted(finished) == {"acquisitions": 4, "refusals": 1}
 
     def test_with_none_a_busy_pool_refuses_everybody(self, spec: Spec) -> None:
         pool = TWO_WAIT | {"max_waiting": 0}
