@@ -12,9 +12,11 @@ one switch and what has been rounded.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from simsched.observe.checker import Checker
+from simsched.sim.host import COLD_AFTER_S
 
 if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
@@ -47,7 +49,8 @@ class CpuQuota(Checker):
         self.quota_s = host.cpu_quota * host.cpu_period_s
         self.slice_s = host.os.bandwidth_slice_s
         os = host.os
-        self.late_s = host.cores * (os.switch_cost_s + os.idle_exit_cost_s + ROUNDING_S)
+        exit_s = os.idle_exit_cost_s + os.idle_cold_cost_s * math.sqrt(COLD_AFTER_S / 1e-3)
+        self.late_s = host.cores * (os.switch_cost_s + exit_s + ROUNDING_S)
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         if self.quota_s is not None:

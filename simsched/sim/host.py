@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from simsched.scenario import Host as HostSpec
     from simsched.sim.observer import Observers
 
+# Measured up to 60 ms of idling; what lies beyond is not extrapolated far.
+COLD_AFTER_S = 0.1
+
 
 class Host:
     """Cores and the run queue in front of them."""
@@ -50,6 +53,7 @@ class Host:
         self.switch_s = spec.os.switch_cost_s
         self.wakeup_s = spec.os.wakeup_latency_s
         self.idle_exit_s = spec.os.idle_exit_cost_s
+        self.idle_cold_s = spec.os.idle_cold_cost_s
         self.timer_slack_s = spec.os.timer_slack_s
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
@@ -167,9 +171,11 @@ class Host:
             core.last = thread
             cost_s = latency_s + self.switch_s
             self.observers.switched(now, self.switch_s)
-        if latency_s and self.idle_exit_s:
-            cost_s += self.idle_exit_s
-            self.observers.overhead(now, self.idle_exit_s)
+        if latency_s:
+            exit_s = self.exit_cost_s(now - core.off_s)
+            if exit_s:
+                cost_s += exit_s
+                self.observers.overhead(now, exit_s)
         if now > thread.queued_s:
             thread.waited_s += now - thread.queued_s
         thread.cost_s += cost_s
@@ -191,8 +197,14 @@ class Host:
         elif self.rotating:
             self._arm(core, core.slice_end_s)
 
+    def exit_cost_s(self, idle_s: float) -> float:
+        """What leaving the idle state costs a thread, on a core that has idled for so long."""
+        if not self.idle_cold_s:
+            return self.idle_exit_s
+        return self.idle_exit_s + self.idle_cold_s * math.sqrt(min(idle_s, COLD_AFTER_S) / 1e-3)
+
     def _take_off(self, core: Core, thread: OsThread) -> None:
-        now = self.clock.now
+        core.off_s = now = self.clock.now
         on = core.on_s
         thread.core = core.thread = None
         if now > on:

@@ -25,13 +25,16 @@ NANOSECOND_S = 1e-9
 class Core:
     """One core: the thread on it, and when it may be taken from it."""
 
-    __slots__ = ("index", "last", "on_s", "put_s", "settling", "slice_end_s", "thread", "timer")
+    __slots__ = (
+        "index", "last", "off_s", "on_s", "put_s", "settling", "slice_end_s", "thread", "timer",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.thread: OsThread | None = None
         self.last: OsThread | None = None
         self.on_s = 0.0
+        self.off_s = 0.0  # when the last thread left it
         self.put_s = 0.0  # when it was given its thread, and the costs of that were booked
         self.slice_end_s = 0.0
         self.settling = False
@@ -143,7 +146,8 @@ class OsThread:
         """
         host, clock, core = self.host, self.clock, self.core
         on_s = until_s + host.wakeup_s
-        back_s = on_s + (host.idle_exit_s if host.wakeup_s else 0.0)
+        exit_s = host.exit_cost_s(until_s - clock.now) if host.wakeup_s else 0.0
+        back_s = on_s + exit_s
         heap = clock.heap
         if (heap and heap[0][0] <= back_s) or back_s > clock.limit_s or core is None:
             return False
@@ -159,7 +163,7 @@ class OsThread:
         self.waited_s = self.burst_s = 0.0
         on_core(on_s, core.index, self)
         if back_s > on_s:
-            host.observers.overhead(until_s, host.idle_exit_s)
+            host.observers.overhead(until_s, exit_s)
         return True
 
     def cut(self, order: int | None = None) -> None:

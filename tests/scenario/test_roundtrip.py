@@ -148,6 +148,7 @@ def test_the_resolved_text_hides_no_default() -> None:
         "scheduler": "wakeup_first",
         "timer_slack": "50us",
         "idle_exit_cost": "0s",
+        "idle_cold_cost": "0s",
         "wakeup_lag": "100us",
         "time_slice": "auto",
         "hz": 250,

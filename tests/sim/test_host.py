@@ -245,6 +245,20 @@ def test_a_process_that_dies_during_a_switch_has_spent_half_of_it() -> None:
     assert costs == [pytest.approx(-0.001)]  # of the 4 that were booked when it began
 
 
+def test_the_longer_a_core_has_idled_the_more_a_thread_that_wakes_on_it_loses() -> None:
+    bench = Bench(wakeup_latency="1ms", idle_exit_cost="2ms", idle_cold_cost="3ms")
+    # Idle until 4: 2 + 3 x sqrt(4) = 8 from 5 on. Idle from 14 to 23, so 2 + 3 x sqrt(9) = 11.
+    bench.thread("A", 1, 9, 1, at=4)
+    assert bench.slices() == [(5, 14, "A"), (24, 36, "A")]
+
+
+def test_caches_get_no_colder_after_a_tenth_of_a_second() -> None:
+    bench = Bench(wakeup_latency="1ms", idle_cold_cost="1ms")
+    bench.thread("A", 1, at=400)
+    # Ten times the cost of idling for 1 ms, not twenty times.
+    assert bench.slices() == [(401, 412, "A")]
+
+
 def test_what_waking_up_was_to_cost_is_taken_back_where_it_was_booked() -> None:
     class Booked(Observer):
         def __init__(self) -> None:

@@ -313,6 +313,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
             "host.os.scheduler": '"wakeup_first"',
             "host.os.wakeup_lag": '"0s"',
             "host.os.idle_exit_cost": '"1ms"',
+            "host.os.idle_cold_cost": '"1ms"',
             "host.os.timer_slack": '"5ms"',
         },
     ),
