@@ -113,7 +113,7 @@ def test_permits_that_were_not_got_stand_under_the_pool_that_did_not_give_them()
     text = summary(doc, 120)
     assert row(text, "no permit").split() == ["no", "permit", *["whole", "run"] * 4]
     assert row(text, "db timed out").split()[3:] == ["500", "(50.0%)", "0", "-", "-"]
-    assert row(text, "db refused").split()[2:] == ["20", "(2.0%)", "0", "-", "-"]
+    assert row(text, "db refused").split()[2:] == ["20", "(2.00%)", "0", "-", "-"]
 
 
 def test_an_overloaded_column_says_that_its_latencies_depend_on_the_run() -> None:
