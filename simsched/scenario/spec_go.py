@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from simsched.scenario.base import Model
 from simsched.scenario.host import Host
 from simsched.scenario.memory import GoroutineMemory
-from simsched.scenario.scalars import Duration
+from simsched.scenario.scalars import Duration, IntRange, PositiveDuration, PositiveSize
 from simsched.scenario.spec_base import AutoCount, Count, ReadingSpec
 
 FIRST_WITH_QUOTA = "1.25"
 """Version of Go from which on GOMAXPROCS knows of the container's quota."""
+
+
+class GoGc(Model):
+    """The [schedulers.gc] table: what the garbage collector has to do. Absent: it does nothing."""
+
+    live_heap_bytes: PositiveSize = Field(
+        alias="live_heap",
+        description="What is on the heap at all times: caches, tables, sessions.",
+    )
+    allocation_bytes: PositiveSize = Field(
+        alias="allocation",
+        description="What a request allocates in all: B/op of a benchmark, or the rate of "
+        "go_memstats_alloc_bytes_total over that of requests.",
+    )
+    gogc: Annotated[int, IntRange(1, 100_000)] = Field(
+        alias="GOGC",
+        default=100,
+        description="Growth of the heap, in percent of what is live, at which a cycle begins: the "
+        "environment variable GOGC.",
+    )
+    mark_s: PositiveDuration = Field(
+        alias="mark",
+        default=1e-3,
+        description="CPU time to mark a megabyte (1 MB) of live heap.",
+    )
+    pause_s: Duration = Field(
+        alias="pause",
+        default=50e-6,
+        description="How long the world stops before and after marking.",
+    )
 
 
 class GoroutineSpec(ReadingSpec):
@@ -85,6 +116,10 @@ class GoroutineSpec(ReadingSpec):
         default=True,
         description="Whether a goroutine that computes for 10 ms is preempted. false: "
         "GODEBUG=asyncpreemptoff=1.",
+    )
+
+    gc: GoGc | None = Field(
+        default=None, description="The garbage collector, if it is modelled: a table."
     )
 
     @property

@@ -31,6 +31,9 @@ def find_runnable(sched: GoSched, m: M) -> Task | None:
         return g
     if p.timers:
         sched.run_timers(p, p)
+    gc = sched.gc if sched.gc is not None and sched.gc.marking else None
+    if gc is not None and (worker := gc.worker_for(p)) is not None:
+        return worker
     if p.sched_tick % GLOBAL_EVERY == 0 and sched.global_queue:
         return _global_get(sched, p, 1)
     g, m.inherit = p.queue.get()
@@ -46,8 +49,10 @@ def find_runnable(sched: GoSched, m: M) -> Task | None:
         if not m.spinning:
             m.spinning = True
             sched.n_spinning += 1
-        return _steal_work(sched, m, p)
-    return None
+        g = _steal_work(sched, m, p)
+        if g is not None or m.back_off_s:
+            return g
+    return gc.idle_worker() if gc is not None else None
 
 
 def _global_get(sched: GoSched, p: P, limit: int) -> Task:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 from simsched.schedulers.base import Scheduler
+from simsched.schedulers.go_gc import Gc
 from simsched.schedulers.go_ingress import GoIngress
 from simsched.schedulers.go_parts import IDLE, RUNNING, M, P, ThreadLimitExceeded
 from simsched.schedulers.go_sysmon import Sysmon
@@ -49,6 +50,7 @@ class GoSched(Scheduler):
         self.steal_order = RandomOrder(machine.stream("steal order"))
         self.sysmon = Sysmon(self)
         self.ingress = GoIngress(self, spec)
+        self.gc = Gc(self, spec.gc) if spec.gc is not None else None
         self.dead = False
         self.inside: dict[Task, None] = {}  # requests that the process would take with it
 

@@ -183,6 +183,9 @@ class Goroutine(GoCalls):
         m.owed_s += self.spec.switch_s + self.sysmon_owed_s
         self.sysmon_owed_s = 0.0
         if g.index < 0:
+            if self.gc is not None and g.stage:
+                yield from self.gc.work(m, g)
+                return
             request = yield from self.ingress.run(m, g)
             if request is None:
                 return
@@ -192,6 +195,8 @@ class Goroutine(GoCalls):
             if g.cancelled:  # nobody waits for it any more
                 g.pc = len(g.ops)
             m.owed_s += self.spec.create_s + self.spec.request_s
+            if self.gc is not None:
+                self.gc.allocates(m)
             if self.ingress.kind in PER_CONNECTION:
                 self.wake_p()  # newproc: each request starts a goroutine
         g.thread = m.thread

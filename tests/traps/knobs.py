@@ -217,11 +217,22 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
             "request": '"1ms"',
             "cpu_factor": "1.3",
             "ingress": '"reader"',
+            "gc": '{ live_heap = "5MB", allocation = "1MB" }',
         },
     ),
     "goroutine, reader": (
         'kind = "goroutine"\ningress = "reader"\n',
         {"read": '"1ms"', "submit": '"1ms"', "ingress": '"timer"'},
+    ),
+    "goroutine, collecting": (
+        'kind = "goroutine"\ngc = { live_heap = "5MB", allocation = "100kB" }\n',
+        {
+            "gc.live_heap": '"8MB"',
+            "gc.allocation": '"200kB"',
+            "gc.GOGC": "50",
+            "gc.mark": '"2ms"',
+            "gc.pause": '"1ms"',
+        },
     ),
     "goroutine, accepting": (
         'kind = "goroutine"\ningress = "accept"\nprocesses = 2\n',
