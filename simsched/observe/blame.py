@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from simsched.observe.quota_books import STOPPED, QuotaBooks
-from simsched.observe.record import BlameRow, Stall
+from simsched.observe.record import BlameRow, PinnedRow, Stall
 from simsched.observe.sharing import Gate, Holders, shared
 from simsched.observe.stays import (
     CORES,
@@ -42,7 +42,7 @@ from simsched.observe.stays import (
     joined,
 )
 from simsched.observe.steps import StepNames
-from simsched.sim.task import PERMITS
+from simsched.sim.task import PERMITS, PINNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +113,7 @@ class Blame:
         self._settled_s = -math.inf
         self._sums: dict[tuple[int, int], FloatArray] = {}  # by place and class; one per key
         self._told: dict[tuple[str, int, int, str], float] = {}
+        self._pinned_s: dict[int, float] = {}  # by key
         self._stall_s = 0.0, 0.0  # the longest one, from and to
         self._inside: list[Intervals] = []  # what the loop was held by meanwhile
         self._recent: list[Intervals] = []  # ... and of the last two blocks, by whom at all
@@ -150,6 +151,9 @@ class Blame:
         if any(note >= PERMITS for note in stays.present):
             waits.append(stays.waits_for_permits())
             holds += stays.holds_of_permits()
+        if PINNED in stays.present:
+            for key, seconds in stays.pinned_s():
+                self._pinned_s[key] = self._pinned_s.get(key, 0.0) + seconds
         if self.quota is not None:
             self.quota.wait(stays.waits_for_quota())
             for part in holds:
@@ -248,6 +252,11 @@ class Blame:
             row = (self.places[place], victim, *self.names.pairs[key])
             found[row] = found.get(row, 0.0) + seconds
         return [BlameRow(*row, seconds) for row, seconds in sorted(found.items())]
+
+    def pinned(self) -> list[PinnedRow]:
+        """For how long workers were pinned, by class and step, in that order."""
+        rows = (PinnedRow(*self.names.pairs[key], s) for key, s in self._pinned_s.items() if s > 0)
+        return sorted(rows)
 
     def watch(self, start_s: float, end_s: float) -> None:
         """The loop was away from its poll. The longest such time is kept, and what it did then."""

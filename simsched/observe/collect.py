@@ -52,6 +52,7 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         workers_max=workers_max,
         worker_limit=run.scheduler.worker_limit,
         blame=ledger.blame.rows(),
+        pinned=ledger.blame.pinned(),
         longest_stall=ledger.blame.stall(),
         stolen_s=list(run.host.stolen_s),
         totals={

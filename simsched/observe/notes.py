@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from simsched.observe.blame import Blame
 from simsched.observe.marks import ASKED, GAVE, TOOK, WHATS
 from simsched.sim.observer import Observer
-from simsched.sim.task import ADMISSION, BACK_OFF, BLOCKING, IO, MOVED, PERMITS, STEPS
+from simsched.sim.task import (
+    ADMISSION,
+    BACK_OFF,
+    BLOCKING,
+    ENDED,
+    IO,
+    LOST,
+    MOVED,
+    PERMITS,
+    PINNED,
+    STEPS,
+)
 
 if TYPE_CHECKING:
     from simsched.sim.task import Task
@@ -33,6 +44,12 @@ class Notes(Observer):
     def moved(self, now: float, task: Task, place: str) -> None:
         task.marks += MOVED, self.blame.place(place) if place else 0
 
+    def pinned(self, now: float, task: Task) -> None:
+        task.marks += PINNED, 1
+
+    def lost(self, now: float, task: Task) -> None:
+        task.marks += LOST, now
+
     def asked(self, now: float, task: Task, name: str) -> None:
         task.marks += self._note(name) + ASKED, now
 
@@ -55,7 +72,10 @@ class Notes(Observer):
     def further_diary(self, now: float, task: Task) -> list[float]:
         """A new diary for an attempt under way: with where it is, and what it has behind it."""
         waits = place = 0
+        keeps: list[float] = []  # what it notes of the worker that it keeps while it waits
         for code, value in zip(task.marks[::2], task.marks[1::2], strict=True):
+            if code < ENDED:
+                keeps = []
             if code == ADMISSION:
                 waits = place = 0
             elif code in (IO, BLOCKING):
@@ -64,11 +84,14 @@ class Notes(Observer):
                 waits += int(value)
             elif code == MOVED:
                 place = int(value)
+            elif code in (PINNED, LOST):
+                keeps += code, value
         phase = task.phase
         in_wait = phase in (IO, BLOCKING)  # the new diary says so once more
         marks = [phase, now, STEPS, waits - in_wait]
         if place:
             marks = [phase, now, MOVED, place, phase, now, STEPS, waits - 2 * in_wait]
+        marks += keeps
         for resource in task.held:
             marks += self._note(resource.name) + TOOK, now
         return marks

@@ -92,6 +92,17 @@ class BlameRow(NamedTuple):
     """Seconds of waiting, summed over requests."""
 
 
+class PinnedRow(NamedTuple):
+    """For how long requests of one class kept carriers that could do nothing meanwhile."""
+
+    culprit: int
+    """Class that was pinned."""
+    step: str
+    """What it did meanwhile, or what it waited for."""
+    seconds: float
+    """Carrier seconds, summed over requests."""
+
+
 class Stall(NamedTuple):
     """The longest time in which a loop did not come back to its poll."""
 
@@ -154,6 +165,8 @@ class RunRecord:
 
     blame: list[BlameRow] = field(default_factory=list)
     """Who made whom wait, sorted."""
+    pinned: list[PinnedRow] = field(default_factory=list)
+    """Which steps pinned carriers, sorted; of virtual threads only. Over [0, `end_s`)."""
     longest_stall: Stall | None = None
     """Of an event loop; None for other schedulers, or where the loop never had anything to do."""
 

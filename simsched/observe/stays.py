@@ -28,13 +28,14 @@ from simsched.sim.task import (
     NO_GIL,
     NO_QUOTA,
     PERMITS,
+    PINNED,
     RESOURCE,
     RUN_QUEUE,
     STEPS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
@@ -244,8 +245,10 @@ class Stays:
             held = self.going & (part > RUN_QUEUE)
         elif self.kind in ("event_loop", "reactor"):
             held = held | (part == BLOCKING)
+        elif self.kind == "virtual_thread":
+            held = held | self.pinned()
         elif self.kind != "goroutine":
-            # Who goes on without queueing again has kept its worker: it was pinned.
+            # Who goes on without queueing again has kept its worker.
             held = held | (self.going & (part > RUN_QUEUE) & (following == CPU))
         if MOVED in self.present:  # the threads of executors are held throughout
             place = self.station // PROCESSES
@@ -269,6 +272,19 @@ class Stays:
         with np.errstate(invalid="ignore", divide="ignore"):
             on_core = on_core * np.maximum(1.0 - off_s / (end_s - start_s), 0.0)
         return [*found, made(start_s, end_s, key, station, on_core)]
+
+    def pinned(self) -> BoolArray:
+        """In which stays a task waits without letting its worker go."""
+        noted = self.noted(PINNED)
+        return np.zeros(len(self.part), np.bool_) if noted is None else noted > 0
+
+    def pinned_s(self) -> Iterator[tuple[int, float]]:
+        """What tasks did, by key, while they were pinned, and for how long."""
+        rows = np.flatnonzero(self.pinned())
+        keys = self.keys(rows)
+        seconds = np.bincount(keys, self.end_s[rows] - self.start_s[rows])
+        for key in np.unique(keys).tolist():
+            yield key, float(seconds[key])
 
     # -- at resources and locks --------------------------------------------------------------
 

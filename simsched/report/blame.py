@@ -14,6 +14,8 @@ LEAST_SHARE: Final = 0.01
 """Rows below this share of the victim's latency are not worth a line."""
 LEAST_STALL_S: Final = 1e-3
 """Shorter stalls of a loop are not worth a word, nor is a shorter step the cause of a long one."""
+MOST_PINNED: Final = 3
+"""Steps that pin carriers and are worth a word."""
 MOST_ROWS: Final = 6
 """Lines per scheduler in a terminal."""
 HEADERS: Final = ("scheduler", "who waits", "for", "taken by", "per request", "share")
@@ -59,15 +61,23 @@ def thing(cause: str, kind: str = "") -> str:
 
 
 def thing_of(scheduler: SchedulerResult, cause: str) -> str:
-    """The same, where a CPU quota may be what a thread without a core waits for."""
+    """The same, where a thread without a core may wait for a quota, or for the hypervisor."""
+    if cause == "core" and scheduler.stolen_by_core_s:
+        return "a core or the hypervisor"
     return thing(cause)
 
 
-def culprit(row: Blame) -> str:
-    """Who had it, and what it did meanwhile."""
+def culprit(row: Blame, scheduler: SchedulerResult | None = None) -> str:
+    """Who had it, and what it did meanwhile; of a carrier, also whether that was pinned."""
     if row.culprit is None:
         return "nobody (runtime)"
-    return f"{row.culprit}: {row.step}" if row.step else row.culprit
+    text = f"{row.culprit}: {row.step}" if row.step else row.culprit
+    return f"{text} (pinned)" if scheduler is not None and _is_pinned(row, scheduler) else text
+
+
+def _is_pinned(row: Blame, scheduler: SchedulerResult) -> bool:
+    steps = {(pinned.culprit, pinned.step) for pinned in scheduler.pinned}
+    return row.cause == "carriers" and (row.culprit, row.step) in steps
 
 
 def worst(scheduler: SchedulerResult, most: int | None = MOST_ROWS) -> list[Blame]:
@@ -85,7 +95,7 @@ def blame_lines(
             scheduler.name,
             row.victim,
             thing_of(scheduler, row.cause),
-            culprit(row),
+            culprit(row, scheduler),
             format_estimate(row.seconds, duration_scale, pm=pm, digits=3),
             format_percent(row.share.value),
         )
@@ -105,9 +115,23 @@ def blame_sentences(result: ResultDocument) -> list[tuple[str, str]]:
     found = []
     for scheduler in result.schedulers:
         rows = worst(scheduler, None)
-        if rows:
-            found.append((scheduler.name, _sentence(rows[0], scheduler) + _stall(scheduler)))
+        texts = [_sentence(rows[0], scheduler) + _stall(scheduler)] if rows else []
+        texts += _pinned(scheduler)
+        if texts:
+            found.append((scheduler.name, "; ".join(texts)))
     return found
+
+
+def _pinned(scheduler: SchedulerResult) -> list[str]:
+    """Which steps pin carriers, and for how much of their time."""
+    worth = [row for row in scheduler.pinned if (row.share.value or 0.0) >= LEAST_SHARE]
+    if not worth:
+        return []
+    steps = [
+        f"{row.culprit} in {row.step} ({format_percent(row.share.value)} of their time)"
+        for row in worth[:MOST_PINNED]
+    ]
+    return [f"carriers are pinned by {', '.join(steps)}"]
 
 
 def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
@@ -117,6 +141,7 @@ def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
     if row.culprit is None:
         return f"{text} that nobody has: {_reasons(row, scheduler)}"
     doing = f" in {row.step}" if row.step else ""
+    doing += " (pinned)" if _is_pinned(row, scheduler) else ""
     done = "used up" if row.cause == "quota" else "taken"
     return f"{text}, {done} by {row.culprit}{doing}"
 

@@ -23,6 +23,7 @@ from simsched.report.result_scheduler import (
     Memory,
     Part,
     Percentiles,
+    Pinned,
     ResourceResult,
     SelfCheck,
     Series,
@@ -118,6 +119,10 @@ class SchedulerResult(Part):
         description="Who made whom wait, the most seconds first; without rows below 0.1 % of the "
         "victim's latency. The rows of one victim add up to its parts admission, run_queue, "
         "resource, lock and gil.",
+    )
+    pinned: list[Pinned] = Field(
+        default=[],
+        description="Which steps pinned carriers of virtual threads, the longest first.",
     )
     longest_stall: LongestStall | None = Field(
         default=None, description="Of event loops; null for other kinds."

@@ -142,6 +142,9 @@ class AtPeak(Part):
     tasks: Count = Field(description="Goroutines, virtual threads, coroutines or jobs, bytes.")
     requests: Count = Field(description="Memory that requests in flight hold, bytes.")
     connections: Count = Field(description="Connections of requests in flight, bytes.")
+    garbage: Count = Field(
+        0.0, description="What the garbage collector leaves unused beside them, bytes."
+    )
 
 
 class Memory(Part):
@@ -198,6 +201,21 @@ class Blame(Part):
     )
     total_s: float = Field(
         description="Sum over requests and replications, whole run, request seconds."
+    )
+
+
+class Pinned(Part):
+    """For how long requests of one class, in one step, kept carriers that could do nothing else."""
+
+    culprit: str = Field(description="Request class that was pinned.")
+    step: str = Field(description="The step, or what it waited for, as in blame.")
+    carriers: Estimate = Field(description="Carriers pinned by it on average, whole run.")
+    share: Estimate = Field(
+        description="The same over the number of carriers without spare ones: above 1 only where "
+        "spares compensate."
+    )
+    total_s: float = Field(
+        description="Sum over requests and replications, whole run, carrier seconds."
     )
 
 

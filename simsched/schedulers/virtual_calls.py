@@ -38,6 +38,7 @@ class VirtualCalls(Scheduler):
         clock = self.clock
         seconds = task.demands[op.slot]
         self.enter(task, BLOCKING if op.code == op_code.BLOCKING else IO)
+        self.observers.pinned(clock.now, task)
         carrier.thread.sleep()
         active_again = self.pool.compensate() if compensated else False
         self.observers.counted("pinned_calls", 1)
@@ -50,6 +51,7 @@ class VirtualCalls(Scheduler):
     def _pinned_wait(self, carrier: Carrier, task: Task) -> Process:
         """Wait for a permit, or for branches, with the carrier blocked."""
         since_s = self.clock.now
+        self.observers.pinned(since_s, task)
         carrier.thread.sleep()
         self.observers.counted("pinned_calls", 1)
         task.wake = self.clock.event()

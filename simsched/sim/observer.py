@@ -77,6 +77,12 @@ class Observer:
         With "" it goes back to the workers of the scheduler itself. Told before it is queued.
         """
 
+    def pinned(self, now: float, task: Task) -> None:
+        """The task waits and keeps the worker it has, which blocks with it. Told as it begins."""
+
+    def lost(self, now: float, task: Task) -> None:
+        """The worker that a task kept while it waits is taken from it."""
+
     def asked(self, now: float, task: Task, name: str) -> None:
         """The task is about to wait for a permit of a resource."""
 

@@ -57,6 +57,30 @@ def blame(records: Sequence[RunRecord], names: Sequence[str]) -> list[dict[str, 
     return sorted(entries, key=lambda entry: -entry["total_s"])
 
 
+def pinned(records: Sequence[RunRecord], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Which steps pinned carriers: one entry per class and step, the longest first.
+
+    Over the whole run. ``carriers`` is how many were pinned on average, and ``share`` that in terms
+    of those there are without spare ones.
+    """
+    found = [{row[:2]: row.seconds for row in record.pinned} for record in records]
+    spans_s = np.array([record.end_s for record in records])
+    all_s = spans_s * np.array([record.worker_limit or 1 for record in records])
+    entries = []
+    for key in sorted({key for rows in found for key in rows}):
+        seconds = np.array([rows.get(key, 0.0) for rows in found])
+        entries.append(
+            {
+                "culprit": names[key[0]],
+                "step": key[1],
+                "carriers": ratio_estimate(seconds, spans_s).to_dict(),
+                "share": ratio_estimate(seconds, all_s).to_dict(),
+                "total_s": float(seconds.sum()),
+            }
+        )
+    return sorted(entries, key=lambda entry: -entry["total_s"])
+
+
 def longest_stall(records: Sequence[RunRecord], names: Sequence[str]) -> dict[str, Any] | None:
     """The longest stall of a loop in any replication, and the longest step in it."""
     stalls = [record.longest_stall for record in records if record.longest_stall is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simsched.observe.record import RunRecord
 from simsched.stats import laws, slo
 from simsched.stats.binding import binding, quota_of
-from simsched.stats.blame import blame, longest_stall
+from simsched.stats.blame import blame, longest_stall, pinned
 from simsched.stats.charts import chart_series
 from simsched.stats.closed_form import TheoryLine, closed_form
 from simsched.stats.estimates import Estimate
@@ -79,6 +79,7 @@ def summarise(
         "utilization": _dicts(measures.utilization),
         "memory_bytes": measures.memory(spec.memory.base_bytes * spec.processes),
         "blame": blame(records, names),
+        "pinned": pinned(records, names),
         "longest_stall": longest_stall(records, names),
         "activity": measures.activity(),
         **measures.stolen(),

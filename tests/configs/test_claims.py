@@ -172,6 +172,17 @@ class TestPinning:
         ratio = value(old["latency_s"]["p99"]) / value(new["latency_s"]["p99"])
         assert ratio > 2
 
+    def test_it_is_carriers_that_are_missing_and_the_query_that_pins_them(self) -> None:
+        entry = example("pinning", *self.brief).schedulers["virtual-threads-21"]
+        worst = entry["blame"][0]
+        assert (worst["cause"], worst["culprit"], worst["step"]) == ("carriers", "order", "query")
+        (pinned,) = entry["pinned"]
+        assert (pinned["culprit"], pinned["step"]) == ("order", "query")
+        low, high = pinned["share"]["ci95"]
+        assert low < 180 * 20e-3 / 4 < high
+        assert "of them pinned" in entry["binding"]
+        assert example("pinning", *self.brief).schedulers["virtual-threads"]["pinned"] == []
+
     def test_jdk_25_is_as_good_as_threads(self) -> None:
         result = example("pinning", *self.brief)
         new, pool = (latencies_s(result, name) for name in ("virtual-threads", "tomcat"))

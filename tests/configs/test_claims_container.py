@@ -43,11 +43,21 @@ def test_o27_sixteen_threads_stand_still_for_87_ms_of_each_period(name: str) -> 
     )
 
 
+@pytest.mark.parametrize("name", MANY)
+def test_who_is_stopped_waits_for_the_quota_and_for_no_core(name: str) -> None:
+    """16 threads have 16 cores. What they wait for is the quota: all of it, or a wake-up."""
+    entry = example(NAME, *BRIEF).schedulers[name]
+    waited = {row["cause"]: row["seconds"]["value"] for row in entry["blame"] if row["culprit"]}
+    assert waited["quota"] == pytest.approx(14e-3, abs=0.4e-3)
+    assert sum(waited.values()) - waited["quota"] < 0.1e-3
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_two_threads_are_never_stopped(name: str) -> None:
     entry = example(NAME, *BRIEF).schedulers[name]
     assert "throttled_periods" not in entry["activity"]
     assert "throttled_s" not in entry["activity"]
+    assert not any(row["cause"] == "quota" for row in entry["blame"])
 
 
 def test_who_knows_the_quota_has_the_shorter_tail() -> None:

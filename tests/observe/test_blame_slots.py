@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import GO, LOOP, RUN_TO_END, VIRTUAL, Spec, request, run, tomcat
+from kit import (
+    GO,
+    LOOP,
+    RUN_TO_END,
+    VIRTUAL,
+    Request,
+    Spec,
+    hold,
+    letter,
+    ms,
+    request,
+    run,
+    tomcat,
+)
 
-from .blames import blame_of, blamed
+from .blames import blame_of, blamed, step
 
 # -- slots and cores --------------------------------------------------------------------------
 
@@ -46,6 +59,49 @@ def test_a_free_slot_on_a_free_core_has_to_be_woken() -> None:
         cores=2, os={"wakeup_latency": "1ms"},
     )  # fmt: skip
     assert found == {("core", "A", "nobody"): 1.0, ("core", "B", "nobody"): 1.0}
+
+
+# -- pinned carriers --------------------------------------------------------------------------
+
+NATIVE = [step("1ms", "parse"), {**step("20ms", "native call", "blocking"), "kind": "native"}]
+
+
+def pinned(scheduler: Spec, *requests: Request, **more: Any) -> dict[str, float]:
+    """Milliseconds by "class step"."""
+    rows = run(scheduler, *requests, **more).record.pinned
+    return {f"{letter(row.culprit)} {row.step}": ms(row.seconds) for row in rows}
+
+
+def test_the_step_that_pins_a_carrier_has_a_name() -> None:
+    assert pinned(VIRTUAL, request(NATIVE), request("cpu 1ms", at=1)) == {"A native call": 20.0}
+
+
+def test_a_monitor_pins_whoever_waits_in_it_and_whoever_waits_for_it() -> None:
+    """JDK 21: A waits for 20 ms in the monitor from 1 ms on; B is at its gate from 5 ms on."""
+    guarded = [step("1ms", "parse"), hold("lock", "m", [step("20ms", "query", "io")])]
+    guarded[1]["kind"] = "synchronized"
+    two = request(guarded), request(guarded, at=4)
+    assert pinned({**VIRTUAL, "jdk": 21, "parallelism": 2}, *two, cores=2) == {
+        "A query": 20.0,
+        "B waiting for a lock": 16.0,
+        "B query": 20.0,
+    }
+    assert pinned({**VIRTUAL, "parallelism": 2}, *two, cores=2) == {}
+
+
+def test_a_compensated_call_pins_its_carrier_all_the_same() -> None:
+    """JDK 21: while A and B read a file, a spare carrier does C's work."""
+    file = [{**step("20ms", "read", "blocking"), "kind": "file"}]
+    knobs = {**VIRTUAL, "jdk": 21, "parallelism": 1, "maxPoolSize": 2}
+    assert pinned(knobs, request(file), request("cpu 1ms", at=5)) == {"A read": 20.0}
+    assert blamed(knobs, request(file), request("cpu 1ms", at=5)) == {}
+
+
+def test_who_has_given_up_is_still_pinned() -> None:
+    """A gives up at 10 ms, but the call lasts until 21. B comes at 5 ms."""
+    two = request(NATIVE, timeout="10ms"), request("cpu 1ms", at=5)
+    assert blamed(VIRTUAL, *two) == {("carriers", "B", "A native call"): 16.0}
+    assert pinned(VIRTUAL, *two) == {"A native call": 20.0}
 
 
 # -- the quota --------------------------------------------------------------------------------

@@ -169,6 +169,25 @@ def test_a_quota_is_used_up_and_not_taken() -> None:
     )
 
 
+def test_steps_that_pin_carriers_are_named_and_marked() -> None:
+    pinning = {"culprit": "report", "step": "read"} | {
+        "carriers": {"value": 3.0, "ci95": None},
+        "share": {"value": 0.75, "ci95": None},
+        "total_s": 90.0,
+    }
+    rows = [row("search", "report", "read", 0.6, cause="carriers")]
+    doc = document(
+        rows, pinned=[pinning, {**pinning, "step": "x", "share": {"value": 0.001, "ci95": None}}]
+    )
+    ((_, text),) = blame_sentences(validate_result(doc))
+    assert text == (
+        "100% of search's waiting is for a carrier, taken by report in read (pinned); carriers are "
+        "pinned by report in read (75.0% of their time)"
+    )
+    assert "report: read (pinned)" in " ".join(summary(doc, 120).split())
+    assert "report: read (pinned)" in render_dashboard(doc)
+
+
 def test_the_page_has_a_bar_per_victim_and_a_segment_per_culprit() -> None:
     figure = figures(validate_result(document()))["blame"]
     assert figure.layout["yaxis"]["ticktext"] == ["search<br>tomcat", "report<br>tomcat"]

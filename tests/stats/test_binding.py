@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simsched.observe.record import PARTS, RunRecord
+from simsched.observe.record import PARTS, PinnedRow, RunRecord
 from simsched.scenario import Host
 from simsched.stats.binding import Quota, binding, quota_of
 from simsched.stats.wording import duration, number, percent, size
@@ -66,6 +66,25 @@ def test_the_cores_that_threads_wait_for_bind_rather_than_the_threads() -> None:
 def test_fewer_ps_than_cores_bind() -> None:
     made = record(cores=1.9, workers=1.95, limit=2, times={"cpu": 1.0})
     assert binding([made], "goroutine", 8, 0.0) == "1.95 of 2 Ps are taken on average (98 %)"
+
+
+def test_carriers_that_are_pinned_are_counted() -> None:
+    made = record(cores=0.1, workers=3.7, limit=4, times={"cpu": 1.0})
+    made.pinned = [PinnedRow(0, "query", 30.0), PinnedRow(1, "read", 6.0)]  # in 10 s
+    assert binding([made], "virtual_thread", 4, 0.0) == (
+        "3.7 of 4 carriers are taken on average (93 %), 3.6 of them pinned (90 % of their time)"
+    )
+    made.pinned = [PinnedRow(0, "query", 0.3)]
+    assert binding([made], "virtual_thread", 4, 0.0) == (
+        "3.7 of 4 carriers are taken on average (93 %)"
+    )
+
+
+def test_spare_carriers_may_be_pinned_beyond_the_number_of_carriers() -> None:
+    made = record(cores=0.1, workers=20.5, limit=4, times={"cpu": 1.0})
+    made.pinned = [PinnedRow(0, "read", 200.0)]
+    assert "20 of them pinned" in binding([made], "virtual_thread", 4, 0.0)
+    assert "of their time" not in binding([made], "virtual_thread", 4, 0.0)
 
 
 def test_a_loop_is_one_core_at_most_so_the_loop_is_named() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simsched.observe.record import BlameRow, RunRecord, Stall
-from simsched.stats.blame import blame, longest_stall
+from simsched.observe.record import BlameRow, PinnedRow, RunRecord, Stall
+from simsched.stats.blame import blame, longest_stall, pinned
 
 NAMES = ["search", "report"]
 
@@ -73,6 +73,17 @@ def test_the_longest_wait_comes_first_and_trifles_are_left_out() -> None:
         ("report", None, None, 1.5),
         ("search", "search", "query", 1.0),
     ]
+
+
+def test_pinned_carriers_are_counted_over_the_whole_run() -> None:
+    """Of two carriers in 10 s, 12 s; and in a second replication, 4 s."""
+    one = record(1.0, pinned=[PinnedRow(1, "query", 12.0)], worker_limit=2)
+    other = record(1.0, pinned=[PinnedRow(1, "query", 4.0)], worker_limit=2)
+    (entry,) = pinned([one, other], NAMES)
+    assert (entry["culprit"], entry["step"], entry["total_s"]) == ("report", "query", 16.0)
+    assert entry["carriers"]["value"] == pytest.approx(0.8)
+    assert entry["share"]["value"] == pytest.approx(0.4)
+    assert pinned([record(1.0)], NAMES) == []
 
 
 def test_the_longest_stall_is_that_of_any_replication() -> None:
