@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from simsched.cli import (
 )
 from simsched.cli.exit_codes import ExitCode
 from simsched.cli.guard import Commands
+from simsched.cli.plain_help import Command
 
 EPILOG = "\n".join(
     (
@@ -66,32 +68,32 @@ def _options(
     pass
 
 
-app.command("run", rich_help_panel=SIMULATE, epilog=run_command.EPILOG, no_args_is_help=True)(
+command = partial(app.command, cls=Command)
+
+command("run", rich_help_panel=SIMULATE, epilog=run_command.EPILOG, no_args_is_help=True)(
     run_command.run
 )
-app.command("trace", rich_help_panel=SIMULATE, epilog=trace_command.EPILOG, no_args_is_help=True)(
+command("trace", rich_help_panel=SIMULATE, epilog=trace_command.EPILOG, no_args_is_help=True)(
     trace_command.trace
 )
-app.command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_args_is_help=True)(
+command("check", rich_help_panel=SIMULATE, epilog=check_command.EPILOG, no_args_is_help=True)(
     check_command.check
 )
-app.command(
-    "validate", rich_help_panel=REALITY, epilog=validate_command.EPILOG, no_args_is_help=True
-)(validate_command.validate)
-app.command("calibrate", rich_help_panel=REALITY, epilog=calibrate_command.EPILOG)(
+command("validate", rich_help_panel=REALITY, epilog=validate_command.EPILOG, no_args_is_help=True)(
+    validate_command.validate
+)
+command("calibrate", rich_help_panel=REALITY, epilog=calibrate_command.EPILOG)(
     calibrate_command.calibrate
 )
-app.command("doctor", rich_help_panel=REALITY, epilog=doctor_command.EPILOG)(doctor_command.doctor)
-app.command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
-app.command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)
-app.command("show", rich_help_panel=LOOK_UP, epilog=list_command.SHOW_EPILOG)(list_command.show)
-app.command("explain", rich_help_panel=LOOK_UP, epilog=explain_command.EPILOG)(
-    explain_command.explain
-)
-app.command("schema", rich_help_panel=LOOK_UP, epilog=schema_command.SCHEMA_EPILOG)(
+command("doctor", rich_help_panel=REALITY, epilog=doctor_command.EPILOG)(doctor_command.doctor)
+command("init", rich_help_panel=SIMULATE, epilog=init_command.EPILOG)(init_command.init)
+command("list", rich_help_panel=LOOK_UP, epilog=list_command.LIST_EPILOG)(list_command.list_)
+command("show", rich_help_panel=LOOK_UP, epilog=list_command.SHOW_EPILOG)(list_command.show)
+command("explain", rich_help_panel=LOOK_UP, epilog=explain_command.EPILOG)(explain_command.explain)
+command("schema", rich_help_panel=LOOK_UP, epilog=schema_command.SCHEMA_EPILOG)(
     schema_command.schema
 )
-app.command("version", rich_help_panel=LOOK_UP, epilog=schema_command.VERSION_EPILOG)(
+command("version", rich_help_panel=LOOK_UP, epilog=schema_command.VERSION_EPILOG)(
     schema_command.version
 )
 

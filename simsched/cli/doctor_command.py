@@ -130,7 +130,10 @@ def _tool_line(tool: Tool) -> Line:
 
 
 def _noise_line(found: Noise) -> Line:
-    text = f"the same work takes {found.median_us:.0f} us, one time in 20 {found.spread:.0%} more"
+    longer = f"{found.spread:.0%} more"
+    if found.spread >= 2.0:
+        longer = f"{1.0 + found.spread:.0f} times as long"
+    text = f"the same work takes {found.median_us:.0f} us, one time in 20 {longer}"
     if not found.quiet:
         text += "\nnoisy: close other programs, or measure longer and with --repeat"
     return (found.quiet, "work", text)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from simsched.cli.console import until_reader_leaves, warn
 from simsched.cli.exit_codes import ExitCode
+from simsched.cli.plain_help import plain
 
 DEBUG = "SIMSCHED_DEBUG"
 """Environment variable: set to 1, errors show where in the program they were raised."""
@@ -19,6 +20,10 @@ DEBUG = "SIMSCHED_DEBUG"
 
 class Commands(TyperGroup):
     """The group of all commands: what a command raises becomes an exit code here."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options of the program, with a plain help."""
+        return plain(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""

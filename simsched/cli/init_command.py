@@ -31,7 +31,7 @@ def init(
             "--example",
             "-t",
             metavar="NAME",
-            help='Example to start from; see "simsched list".',
+            help='Example to start from; see "simsched list examples".',
             autocompletion=complete.example_names,
         ),
     ] = "io_heavy",

@@ -37,7 +37,7 @@ Example = Annotated[
     typer.Option(
         "--example",
         metavar="NAME",
-        help='A built-in example instead of a file; see "simsched list".',
+        help='A built-in example instead of a file; see "simsched list examples".',
         autocompletion=complete.example_names,
         rich_help_panel=SCENARIO,
     ),
@@ -150,7 +150,7 @@ Open = Annotated[
     bool | None,
     typer.Option(
         "--open/--no-open",
-        help="Open the dashboard in a browser, or not. By default only from a terminal.",
+        help="Open the page in a browser, or not. By default only from a terminal.",
         show_default=False,
         rich_help_panel=OUTPUT,
     ),

@@ -21,7 +21,7 @@ def schema(
     what: Annotated[
         Literal["scenario", "result", "validation"],
         typer.Argument(
-            metavar="scenario|result|validation",
+            metavar="WHAT",
             help="scenario: the TOML file that run reads. result: the document that run --json "
             "prints. validation: that of validate --json.",
             show_default=False,

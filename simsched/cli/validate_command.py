@@ -30,7 +30,7 @@ EPILOG = "\n".join(
         "  0    done, however true the predictions are",
         "  1    internal error (SIMSCHED_DEBUG=1 shows where)",
         "  2    wrong command line, or a folder or scenario that cannot be read",
-        "  130  interrupted; what was recorded is kept, and what was predicted is reported",
+        "  130  interrupted; what was recorded is kept, what was predicted is shown",
     )
 )
 WHAT = "What to measure"

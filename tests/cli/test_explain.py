@@ -147,6 +147,7 @@ def test_a_page_fits_the_terminal(name: str) -> None:
 def test_the_list_has_each_topic_on_one_line() -> None:
     lines = call("explain").stdout.splitlines()
     assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.endswith("...")], "no summary is cut"
     assert [line for line in lines if line in GROUPS.values()] == list(GROUPS.values())
     assert [line.split()[0] for line in lines if line.startswith("  ")] == NAMES
 

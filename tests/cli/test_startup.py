@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -66,9 +67,13 @@ def test_a_reader_that_leaves_causes_no_traceback(arguments: list[str]) -> None:
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize(
-    "command", ["", "run", "trace", "check", "init", "list", "show", "explain", "schema"]
-)
+COMMANDS = [
+    *("run", "trace", "check", "init", "validate", "calibrate", "doctor"),
+    *("list", "show", "explain", "schema", "version"),
+]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_the_terminal_and_has_examples(command: str) -> None:
     arguments = [command] if command else []
     long, short = call(*arguments, "--help"), call(*arguments, "-h")
@@ -76,6 +81,20 @@ def test_help_fits_the_terminal_and_has_examples(command: str) -> None:
     assert long.stdout == short.stdout
     assert max(len(line) for line in long.stdout.splitlines()) <= 80
     assert "Examples" in long.stdout or "First steps" in long.stdout
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_names_types_of_no_language(command: str) -> None:
+    """A switch takes no value, and an argument has a name: neither is a <bool> or a <list[str]>."""
+    text = call(*([command] if command else []), "--help").stdout
+    assert not re.search(r"<(bool|str|path|int|list)", text)
+
+
+@pytest.mark.parametrize("command", ["run", "trace", "check", "validate", "calibrate", "doctor"])
+def test_each_exit_status_is_explained_on_one_line(command: str) -> None:
+    text = call(command, "--help").stdout.split("Exit status")[1]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    assert all(re.match(r"\d+  ", line) for line in lines)
 
 
 def test_nothing_at_all_asks_for_help() -> None:

@@ -75,9 +75,8 @@ def waited(finished: Run) -> list[float]:
 
 def counted(finished: Run) -> dict[str, int]:
     """How often the pool gave a permit, and how often it did not, as far as it has limits."""
-    use = finished.record.waits["db"]
-    keys = ("acquisitions", "timeouts", "refusals")
-    return {key: int(use[key]) for key in keys if key in use}
+    known: dict[str, Any] = {**finished.record.waits["db"]}
+    return {k: known[k] for k in ("acquisitions", "timeouts", "refusals") if k in known}
 
 
 def test_a_pool_without_limits_counts_what_it_gives() -> None:
