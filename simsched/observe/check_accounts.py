@@ -177,6 +177,8 @@ def unbooked_s(simulation: Simulation, now: float) -> tuple[float, float]:
 class Memory(Checker):
     """Memory = base + threads + attempts held, over time and at its peak; all of it comes back.
 
+    All but the room of new objects: it grows with what is made, up to its limit, and stays.
+
     An attempt holds memory from when it is sent until the scheduler is rid of it, whether or not
     the client still waits. So what a slow runtime does for nobody is in the record. A branch is a
     task of its own, but shares its request and its connection.
@@ -193,7 +195,11 @@ class Memory(Checker):
         self.by_request = simulation.network is None
         each = spec.task_bytes + (spec.connection_bytes if self.by_request else 0)
         self.task = float(spec.task_bytes)
-        self.held = [float(each + p.memory_bytes) for p in simulation.trace.programs]
+        own = [p.memory_bytes for p in simulation.trace.programs]
+        self.held = [float(each + n + spec.garbage_bytes(n)) for n in own]
+        self.makes = [spec.young_task_bytes + n for n in own]
+        self.branch_makes = spec.young_task_bytes
+        self.room = spec.young_bytes * simulation.spec.processes
         self.total = Integral(simulation.scenario.duration_s)
         self.attempts = 0
         self.branches = 0
@@ -206,6 +212,13 @@ class Memory(Checker):
 
     def served(self, now: float, task: Task, change: int) -> None:
         self.total.add(now, change * self.held[task.class_id])
+        if change > 0:
+            self._make(now, self.makes[task.class_id])
+
+    def _make(self, now: float, n_bytes: int) -> None:
+        taken = min(n_bytes, self.room)
+        self.room -= taken
+        self.total.add(now, taken)
 
     def connection(self, now: float, connection: Connection, event: str) -> None:
         if event != "queued":
@@ -232,6 +245,7 @@ class Memory(Checker):
     def forked(self, now: float, task: Task, branch: Task) -> None:
         self.branches += 1
         self.total.add(now, self.task)
+        self._make(now, self.branch_makes)
 
     def joined(self, now: float, branch: Task) -> None:
         self.branches -= 1

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from simsched.observe.logs import N_BINS
 from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, ResourceUse, RunRecord
 from simsched.observe.series import UnitLog, binned_mean, binned_sum, integral, steps
-from simsched.sim.task import CPU
+from simsched.sim.task import CPU, TIMED_OUT
 
 if TYPE_CHECKING:
     from simsched.observe.ledger import Books, Ledger
@@ -110,7 +110,7 @@ def _memory(
     times = np.concatenate([at for at, _ in sources])
     columns = {
         name: np.concatenate([by.get(name, np.zeros(len(at))) for at, by in sources])
-        for name in ("stacks", "tasks", "requests", "connections")
+        for name in ("stacks", "tasks", "requests", "connections", "garbage")
     }
     values = {name: steps(times, change)[1] for name, change in columns.items()}
     sorted_times = np.sort(times, kind="stable")
@@ -133,6 +133,7 @@ def _memory_changes(run: Simulation, books: Books) -> list[tuple[FloatArray, dic
     A thread has a stack. A request holds a task, what its class says and, unless connections are
     modelled, one of those; a branch of a ``parallel`` step is one more task. Where connections are
     modelled, a request that no process has read yet is no burden, and an idle connection is.
+    Garbage is what the collector leaves beside what requests hold, and the room of new objects.
     """
     spec, ledger = run.spec.memory, run.ledger
     thread_times, threads = ledger.thread_log.raw()
@@ -151,12 +152,43 @@ def _memory_changes(run: Simulation, books: Books) -> list[tuple[FloatArray, dic
         connection_times, connections = ledger.connection_log.raw()
         kept = connections * float(spec.connection_bytes)
         sources.append((connection_times, {"connections": kept}))
-    own = np.array([0, *(p.memory_bytes for p in run.trace.programs)], np.float64)
+    held_bytes = [0, *(p.memory_bytes for p in run.trace.programs)]
+    own = np.array(held_bytes, np.float64)
+    garbage = np.array([spec.garbage_bytes(n) for n in held_bytes], np.float64)
     sign = np.sign(held)
-    changes = {"tasks": sign * float(spec.task_bytes), "requests": sign * own[np.abs(held)]}
+    changes = {
+        "tasks": sign * float(spec.task_bytes),
+        "requests": sign * own[np.abs(held)],
+        "garbage": sign * garbage[np.abs(held)],
+    }
     if run.network is None:
         changes["connections"] = sign * float(spec.connection_bytes)
-    return [*sources, (times, changes)]
+    sources.append((times, changes))
+    if spec.young_bytes:
+        begun = held > 0
+        made = [(times[begun], spec.young_task_bytes + own[held[begun]])]
+        made.append((branch_times[branches > 0], float(spec.young_task_bytes)))
+        if run.network is None:
+            # An attempt that was given up is held further: that is noted as if it were a new one.
+            late = books.outcome == TIMED_OUT
+            made.append(
+                (books.closed_s[late], -(spec.young_task_bytes + own[books.class_id[late] + 1]))
+            )
+        sources.append(_young(made, float(spec.young_bytes * run.spec.processes)))
+    return sources
+
+
+def _young(
+    made: list[tuple[FloatArray, FloatArray | float]], most_bytes: float
+) -> tuple[FloatArray, dict[str, Any]]:
+    """How the room of new objects grows, by what is made when, until it is full."""
+    times, made_bytes = steps(
+        np.concatenate([at for at, _ in made]),
+        np.concatenate([np.broadcast_to(by, len(at)) for at, by in made]),
+    )
+    growth = np.diff(np.minimum(made_bytes, most_bytes), prepend=0.0)
+    grows = growth != 0.0
+    return times[grows], {"garbage": growth[grows]}
 
 
 def _activity(run: Simulation, end_s: float) -> dict[str, float]:

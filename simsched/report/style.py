@@ -74,6 +74,7 @@ MEMORY = {
     "tasks": PartStyle("tasks", "#88CCEE"),
     "requests": PartStyle("requests in flight", "#CC6677", "/"),
     "connections": PartStyle("connections", "#DDCC77", "\\"),
+    "garbage": PartStyle("left by the collector", "#999933", "x"),
 }
 
 

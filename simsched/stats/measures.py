@@ -34,7 +34,7 @@ from simsched.stats.window import (
     time_mean,
 )
 
-AT_PEAK: Final = ("stacks", "tasks", "requests", "connections")
+AT_PEAK: Final = ("stacks", "tasks", "requests", "connections", "garbage")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ from .parts import Chance
 def schedulers(chance: Chance) -> list[dict[str, Any]]:
     """One to four schedulers with random knobs; closed users without pause lose nothing."""
     chosen = chance.rng.sample(KINDS, chance.rng.randint(1, 4))
-    memory = {key: chance.size() for key in ("base", "thread", "task", "connection")}
+    memory: dict[str, Any] = {
+        key: chance.size() for key in ("base", "thread", "task", "connection")
+    }
+    # From what is drawn already, so that older seeds keep their scenarios.
+    memory |= {"gc_factor": 1.7, "young": memory["base"], "young_task": memory["connection"]}
     return [
         {"memory": memory, "name": kind.__name__, **server(chance), **kind(chance)}
         for kind in chosen

@@ -71,7 +71,8 @@ def test_a_preset_sets_every_knob_so_that_nothing_depends_on_hidden_defaults(nam
     resolved = loads_scenario(f'{HEAD}[[schedulers]]\npreset = "{name}"\n').resolved()
     knobs = set(resolved["schedulers"][0]) - {"preset", "name"}
     assert set(written) == knobs
-    assert set(written["memory"]) == {"base", "thread", "task", "connection"}
+    prices = {"base", "thread", "task", "connection"}
+    assert set(written["memory"]) == prices | {"gc_factor", "young", "young_task"}
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,8 @@ class TestProcesses:
 
 
 class TestMemory:
-    MEMORY = {"base": "0B", "thread": "0B", "task": "100B", "connection": "1kB"}  # noqa: RUF012
+    PRICES = {"base": "0B", "thread": "0B", "task": "100B", "connection": "1kB"}  # noqa: RUF012
+    MEMORY = {**PRICES, "gc_factor": 1.0, "young": "0B", "young_task": "0B"}  # noqa: RUF012
 
     def test_an_idle_connection_costs_as_much_as_a_busy_one(self) -> None:
         finished, _ = serve(

@@ -90,7 +90,11 @@ JDK = (
     'kind = "thread_pool"\npolicy = "jdk"\ncorePoolSize = 4\nmaximumPoolSize = 12\nworkQueue = 6\n'
     'keepAliveTime = "1ms"\n'
 )
-MEMORY = {f"memory.{name}": '"5MiB"' for name in ("base", "thread", "task", "connection")}
+MEMORY = {f"memory.{name}": '"5MiB"' for name in ("base", "thread", "task", "connection")} | {
+    "memory.gc_factor": "3",
+    "memory.young": '"100KiB"',
+}
+YOUNG = {"memory.young_task": '"256KiB"'}  # where there is a room of new objects
 LOCKED = {"gil": "false", "switch_interval": '"500us"', "cpu_factor": "1.3"}
 LOOP = {
     "cpu_factor": "1.3",

@@ -93,7 +93,8 @@ def test_trap_02_every_scheduler_knob_changes_something(name: str) -> None:
     rate = "40/s" if "event_loop" in name or "node" in name else "400/s"
     table = k.WIRED if name == "gthread" else k.RICH
     base = loads_scenario((table + text).replace("400/s", rate))
-    paths = {f"schedulers.0.{knob}": value for knob, value in (knobs | k.MEMORY).items()}
+    knobs = knobs | k.MEMORY | (k.YOUNG if base.schedulers[0].memory.young_bytes else {})
+    paths = {f"schedulers.0.{knob}": value for knob, value in knobs.items()}
     assert ignored(base, paths) == []
 
 
