@@ -208,7 +208,7 @@ class Memory(Checker):
     def _attempt(self, now: float, task: Task, change: int) -> None:
         self.attempts += change
         if self.by_request:
-            self.total.add(now, change * self.held[task.class_id])
+            self.served(now, task, change)
 
     def served(self, now: float, task: Task, change: int) -> None:
         self.total.add(now, change * self.held[task.class_id])
