@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from simsched.calibration.costs import Cost, Costs
 from simsched.calibration.machine import Machine, base_slice_ms
+from simsched.calibration.rules import HOST, MEMORY, RULES, RUNTIMES, Part, Rule
 
-__all__ = ["RUNTIMES", "Constant", "constants_of", "host_constants"]
+__all__ = ["LEAST_LEFT", "RUNTIMES", "Constant", "constants_of", "host_constants", "us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,105 +31,9 @@ class Constant:
     how: str
 
 
-Part = tuple[float, str]
-"""A factor and the test that it multiplies."""
-
-
 LEAST_LEFT = 0.05
 """A difference that leaves less than this share of its first part is noise: repetitions of the
 parts differ by as much."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    knob: tuple[str, ...]
-    parts: Sequence[Part]
-    how: str
-
-
-def _one(knob: str, test: str, how: str) -> _Rule:
-    return _Rule((knob,), ((1.0, test),), how)
-
-
-def _loop(name: str) -> tuple[_Rule, ...]:
-    many, alone = f"{name}_sleep0_of_many", f"{name}_sleep0_alone"
-    made = f"{name}_task_create_run_gather"
-    return (
-        _one("handle", many, "sleep(0) of 1000 tasks, per task"),
-        _Rule(("iteration",), ((1, alone), (-1, many)), "sleep(0) of one task, less one handle"),
-        _Rule(
-            ("task_create",),
-            ((1, made), (-2, many)),
-            "task created, run and awaited by gather, less two handles",
-        ),
-    )
-
-
-RULES: Mapping[str, tuple[_Rule, ...]] = {
-    "asyncio": _loop("asyncio"),
-    "uvloop": _loop("uvloop"),
-    "cpython-threads": (
-        _one("thread_create", "thread_create_join", "Thread.start and join on one core"),
-        _one(
-            "dispatch",
-            "tpe_submit_run_bulk_per_task",
-            "a submitted task that does nothing, of 1000 at once",
-        ),
-    ),
-    "go": (
-        _one("create", "goroutine_create_run_bulk", "go, run and exit, of 2000"),
-        _one("switch", "gosched_switch", "runtime.Gosched between two goroutines"),
-    ),
-    "virtual-threads": (
-        _one("create", "vthread_create_run_bulk", "created, run and ended, of 2000"),
-        _one("switch", "vthread_yield_switch", "Thread.yield between two"),
-        _one(
-            "thread_create",
-            "platform_thread_create_join",
-            "a platform thread started and joined on one core",
-        ),
-    ),
-    "jdk-threads": (
-        _one("thread_create", "platform_thread_create_join", "Thread.start and join on one core"),
-        _Rule(
-            ("dispatch",),
-            ((0.5, "fixedpool_submit_get_roundtrip"), (-1, "os_pipe_switch"), (1, "os_pipe_alone")),
-            "submit and get on one core, less two switches, halved",
-        ),
-    ),
-}
-MEMORY: Mapping[str, tuple[tuple[str, str], ...]] = {
-    # runtime: key of its memory table, test
-    "asyncio": (("base", "mem_py_asyncio"), ("task", "mem_py_asyncio")),
-    "uvloop": (("base", "mem_py_uvloop"), ("task", "mem_py_uvloop")),
-    "cpython-threads": (("base", "mem_py_threads"), ("thread", "mem_py_threads")),
-    "go": (("base", "mem_go_sleep"), ("task", "mem_go_sleep")),
-    "virtual-threads": (
-        ("base", "mem_java_vt_sleep"),
-        ("thread", "mem_java_platform"),
-        ("task", "mem_java_vt_sleep"),
-    ),
-    "jdk-threads": (("base", "mem_java_platform"), ("thread", "mem_java_platform")),
-}
-HOST = (
-    _Rule(
-        ("host", "os", "switch_cost"),
-        ((1, "os_pipe_switch"), (-1, "os_pipe_alone")),
-        "half a round trip of two processes on one core through pipes, less one alone",
-    ),
-    _Rule(
-        ("host", "os", "wakeup_latency"),
-        ((1, "os_wakeup_other_core"),),
-        "a process woken through a pipe on a core that was halted",
-    ),
-    _Rule(
-        ("host", "os", "timer_slack"),
-        ((1, "os_sleep_late"), (-1, "os_sleep_late_no_slack")),
-        "lateness of a sleep of 2 ms, less that with PR_SET_TIMERSLACK of 1 ns",
-    ),
-)
-RUNTIMES = tuple(RULES)
-"""Runtimes that can be measured, as a calibration names them."""
 
 
 def host_constants(machine: Machine, costs: Costs, cpus: int) -> tuple[list[Constant], list[str]]:
@@ -185,7 +90,9 @@ def constants_of(runtime: str, costs: Costs) -> tuple[list[Constant], list[str]]
         if base:
             cost = replace(cost, samples=0)  # of a process, not of so many tasks
         else:
-            how = f"RSS per idle {key}"
+            most, *others = (f"{n:,}" for n in costs.numbers(test))
+            beside = f"; low or high: at {', '.join(others)}" if others else ""
+            how = f"RSS per idle {key} at {most}{beside}"
         found.append(_constant(path, cost, _kib if base else _bytes, how))
     return found, _line(left_out)
 
@@ -199,7 +106,7 @@ def _member(runtime: str) -> str:
 
 
 def _applied(
-    rules: Iterable[_Rule],
+    rules: Iterable[Rule],
     at: tuple[str, ...],
     costs: Costs,
     found: list[Constant],
@@ -211,8 +118,9 @@ def _applied(
         if cost is None:
             left_out.append(".".join(path))
         else:
-            beside = "" if costs.quiet else "; beside other programs: 5th percentile and median"
-            found.append(_constant(path, cost, _us, rule.how + beside))
+            steady = all(costs.steady(test) for _, test in rule.parts)
+            beside = "" if steady else "; beside other programs: 5th percentile and median"
+            found.append(_constant(path, cost, us, rule.how + beside))
     return found, left_out
 
 
@@ -244,7 +152,8 @@ def _constant(
     return Constant(path, text(cost.value), text(low), text(high), samples, how)
 
 
-def _us(value: float) -> str:
+def us(value: float) -> str:
+    """Microseconds to three digits, as the text of a file has them."""
     return f'"{float(f"{value:.3g}"):.10g}us"'
 
 

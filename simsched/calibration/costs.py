@@ -34,8 +34,8 @@ class Costs:
 
     Args:
         told: lines of the programs that measure.
-        quiet: whether the machine was. If not, the 5th percentile stands for the median: other
-            programs only add to a cost.
+        quiet: whether the machine was. If not, the 5th percentile stands for the median of what
+            was measured by the clock on the wall: other programs only add to that.
     """
 
     def __init__(self, told: Iterable[Told], *, quiet: bool = True) -> None:
@@ -51,13 +51,22 @@ class Costs:
         lines = self._told.get(test)
         if not lines:
             return None
-        middle = sorted(line["p50" if self.quiet else "p5"] for line in lines)
+        steady = self.steady(test)
+        middle = sorted(line["p50" if steady else "p5"] for line in lines)
         return Cost(
-            middle[len(middle) // 2] if self.quiet else middle[0],
+            middle[len(middle) // 2] if steady else middle[0],
             min(line["p5"] for line in lines),
-            max(line["p50"] if not self.quiet else line["p95"] for line in lines),
+            max(line["p95" if steady else "p50"] for line in lines),
             sum(line["n"] for line in lines),
         )
+
+    def steady(self, test: str) -> bool:
+        """Whether the median of a test stands: CPU time, or a time on a quiet machine."""
+        return self.quiet or all(line.get("clock") == "cpu" for line in self._told.get(test, ()))
+
+    def numbers(self, test: str) -> list[int]:
+        """How many idle tasks memory was measured with, the most first."""
+        return sorted({int(line["n"]) for line in self._told.get(test, ())}, reverse=True)
 
     def memory(self, test: str, key: str) -> Cost | None:
         """Bytes per idle task ("bytes_per") or of the process before them ("rss0_kb").

@@ -21,7 +21,9 @@ EPILOG = "\n".join(
         "  simsched run shop.toml --calibration calibration.toml",
         "",
         "[bold]Runtimes[/]",
-        "  asyncio, uvloop, cpython-threads, go, virtual-threads, jdk-threads",
+        "  asyncio, uvloop, cpython-threads, go, virtual-threads, jdk-threads; and the web",
+        "  servers fastapi-async, fastapi-def, gunicorn-sync, gunicorn-gthread, go-http,",
+        "  jdk-httpserver, jdk-httpserver-virtual (with --quick only where named)",
         "",
         "[bold]Exit status[/]",
         "  0    a file was written, with what could be measured",
@@ -37,14 +39,16 @@ Runtime = Annotated[
     typer.Option(
         "--runtime",
         metavar="NAME",
-        help="Only this runtime; all that are here by default. Repeatable.",
+        help="Only this runtime or web server; all that are here by default. Repeatable.",
         rich_help_panel=WHAT,
     ),
 ]
 Quick = Annotated[
     bool,
     typer.Option(
-        "--quick", help="25 s at most instead of 90: fewer repetitions.", rich_help_panel=WHAT
+        "--quick",
+        help="25 s at most instead of two minutes: fewer repetitions, no web servers.",
+        rich_help_panel=WHAT,
     ),
 ]
 Out = Annotated[
@@ -65,24 +69,24 @@ def calibrate(
     """Measure what this machine's runtimes cost, for --calibration.
 
     Measures switches, wake-ups, timers, tasks, threads and their memory, on
-    one core, each with its spread. What cannot be measured is left out: the
-    preset's own value stays. Compiling for Go and Java comes on top.
+    one core, and drives the runtimes with requests for what else they take;
+    each with its spread. What cannot be measured is left out: the preset's
+    own value stays. Compiling for Go and Java comes on top.
     """
-    from simsched.calibration.constants import RUNTIMES
-    from simsched.calibration.measure import measure
+    from simsched.calibration.measure import NAMES, measure
     from simsched.cli.console import until_reader_leaves, warn, write_json
     from simsched.cli.progress import display
     from simsched.report.files import RunFolder, atomic_write
 
-    names = tuple(dict.fromkeys(runtimes or RUNTIMES))
+    names = tuple(dict.fromkeys(runtimes or ()))
     for name in names:
-        _known(name, RUNTIMES)
+        _known(name, NAMES)
     if out.suffix != ".toml":
         raise typer.BadParameter(f"{out} does not end in .toml", param_hint="--out")
     RunFolder(out.parent).prepare()
     try:
         with display(quiet=quiet, what="measurements") as progress:
-            found = measure(names, quick=quick, progress=progress)
+            found = measure(names or None, quick=quick, progress=progress)
     except KeyboardInterrupt:
         warn("interrupted", "no file is written")
         raise typer.Exit(ExitCode.INTERRUPTED) from None

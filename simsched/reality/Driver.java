@@ -383,6 +383,7 @@ public final class Driver {
         warmSpin();
         creation();
         switching();
+        sleepers();
         for (long wait : new long[] {500, 2_000, 13_700, 50_000}) {
             int count = (int) Math.max(10, Math.min(400, 500_000 / wait));
             double[][] found = new double[1][];
@@ -449,6 +450,10 @@ public final class Driver {
             all.await();
         });
         pool.shutdown();
+    }
+
+    /** CPU of the process per virtual thread that sleeps once. */
+    static void sleepers() throws Exception {
         double[] values = new double[10];
         for (int k = 0; k < values.length; k++) {
             int ops = 20_000;

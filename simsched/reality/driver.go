@@ -258,24 +258,27 @@ func memory(kind string, n int) {
 }
 
 // tell prints one measured cost: percentiles of values in microseconds.
-func tell(test string, values []float64) {
+func tell(test string, values []float64) { tellOf(test, "wall", values) }
+
+// tellOf does so for a cost by another clock: "cpu" is CPU time of the process.
+func tellOf(test, clock string, values []float64) {
 	sort.Float64s(values)
 	at := func(q float64) float64 { return values[int(q*float64(len(values)-1))] }
-	fmt.Printf("{\"test\": \"go_p%d_%s\", \"unit\": \"us\", \"p5\": %.4f, \"p50\": %.4f, \"p95\": %.4f, \"n\": %d}\n",
-		runtime.GOMAXPROCS(0), test, at(0.05), at(0.5), at(0.95), len(values))
+	fmt.Printf("{\"test\": \"go_p%d_%s\", \"unit\": \"us\", \"clock\": \"%s\", \"p5\": %.4f, \"p50\": %.4f, \"p95\": %.4f, \"n\": %d}\n",
+		runtime.GOMAXPROCS(0), test, clock, at(0.05), at(0.5), at(0.95), len(values))
 }
 
-// each tells the cost of one operation: batches of many, the first ones to warm up.
+// each tells the CPU time of one operation: batches of many, the first ones to warm up.
 func each(test string, batches, ops int, batch func(ops int)) {
 	values := make([]float64, 0, batches)
 	for b := -batches / 10; b < batches; b++ {
-		begin := now()
+		begin := processCPU()
 		batch(ops)
 		if b >= 0 {
-			values = append(values, float64(now()-begin)/1000/float64(ops))
+			values = append(values, float64(processCPU()-begin)/1000/float64(ops))
 		}
 	}
-	tell(test, values)
+	tellOf(test, "cpu", values)
 }
 
 func overshoots(wait time.Duration, count int) []float64 {
@@ -330,6 +333,7 @@ func runLengths(length time.Duration) []float64 {
 func micro() {
 	creation()
 	switching()
+	sleepers()
 	for _, wait := range []time.Duration{500 * time.Microsecond, 2 * time.Millisecond, 13700 * time.Microsecond, 50 * time.Millisecond} {
 		count := max(10, min(400, int(500*time.Millisecond/wait)))
 		tell("sleep_overshoot_"+wait.String()+"_idle", overshoots(wait, count))
@@ -368,6 +372,11 @@ func creation() {
 			<-ran
 		}
 	})
+}
+
+// sleepers tells the CPU of the process per goroutine that sleeps once.
+func sleepers() {
+	var group sync.WaitGroup
 	values := make([]float64, 20)
 	for k := range values {
 		const ops = 2000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "READY_S",
     "Measured",
+    "Watch",
     "injected",
     "injector_of",
     "pipe_for_indices",
@@ -33,6 +35,9 @@ __all__ = [
 
 READY_S = 60.0
 """For a runtime to start and warm up."""
+
+Watch = Callable[[int], None]
+"""Told the id of the measured process when the requests begin; what it reads then is its own."""
 
 PIPE_BYTES = 1 << 20
 """Of the injector's pipe: 262,144 indices fit, so the injector never waits for the reader."""
@@ -66,6 +71,8 @@ def run_inproc(
     injector_cpu: int,
     work: Path,
     limit_s: float,
+    watch: Watch | None = None,
+    ready_s: float = READY_S,
 ) -> Measured:
     """Run a case.
 
@@ -76,6 +83,8 @@ def run_inproc(
         injector_cpu: CPU of the injector.
         work: an empty folder for files that pass between the processes.
         limit_s: seconds after the start at which unfinished requests are given up.
+        watch: called once the injector has begun.
+        ready_s: how long the driver may take to be ready.
 
     Raises:
         RunFailed: If a process cannot do its part in time.
@@ -86,9 +95,11 @@ def run_inproc(
     with pipe_for_indices() as (reading, writing):
         driver = Child([*command, *files], cpus, stdin=reading, log=work / "driver.log")
         with driver, injector_of(trace, injector_cpu, writing, work) as injector:
-            ready = driver.line(READY_S)
+            ready = driver.line(ready_s)
             before = Usage(driver.pid)
             injector.go()
+            if watch is not None:
+                watch(driver.pid)
             driver.line(limit_s + 10.0)
             after = Usage(driver.pid)
             injector.wait(10.0)

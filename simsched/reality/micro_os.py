@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import signal
 import struct
 import sys
 import time
@@ -24,14 +25,16 @@ PR_SET_TIMERSLACK = 29
 """include/uapi/linux/prctl.h; its argument is in nanoseconds."""
 STAMP = struct.Struct("q")
 BATCH = 50
+WAKES = 20
+"""Wake-ups over which CPU time is taken: its clock is slower than the one on the wall."""
 now = time.monotonic_ns
 
 
-def tell(test: str, values: Sequence[float]) -> None:
-    """One measured cost: percentiles of values in microseconds."""
+def tell(test: str, values: Sequence[float], clock: str = "wall") -> None:
+    """One measured cost: percentiles in microseconds, of CPU time if the clock is "cpu"."""
     ranked, last = sorted(values), len(values) - 1
     marks = {f"p{q}": round(ranked[q * last // 100], 4) for q in (5, 50, 95)}
-    busy.tell(test=f"os_{test}", unit="us", **marks, n=len(values))
+    busy.tell(test=f"os_{test}", unit="us", clock=clock, **marks, n=len(values))
 
 
 def beside(cpu: int, body: Callable[[], None]) -> int:
@@ -96,6 +99,51 @@ def wake_ups(cpu: int, count: int) -> list[float]:
     return found
 
 
+def keep_awake() -> None:
+    """Compute whenever nobody else wants the core (SCHED_IDLE), so that it never halts."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True:
+        busy.spin(1000)
+
+
+def wake_cpu(cpu: int, batches: int) -> tuple[list[float], list[float]]:
+    """CPU time per wake-up through a pipe: of who is woken on that CPU, and of who wakes it."""
+    (out, there), (back, into) = os.pipe(), os.pipe()
+
+    def listen() -> None:
+        for _ in range(batches):
+            begin = time.thread_time_ns()
+            for _ in range(WAKES):
+                os.read(out, 1)
+            os.write(into, STAMP.pack(time.thread_time_ns() - begin))
+
+    other, woken, waking = beside(cpu, listen), [], []
+    for _ in range(batches):
+        took = 0
+        for _ in range(WAKES):
+            time.sleep(0.001)  # the other falls asleep
+            begin = time.thread_time_ns()
+            os.write(there, b"x")
+            took += time.thread_time_ns() - begin
+        waking.append(took / 1000 / WAKES)
+        woken.append(STAMP.unpack(os.read(back, STAMP.size))[0] / 1000 / WAKES)
+    os.waitpid(other, 0)
+    return woken, waking
+
+
+def idle_exits(cpu: int, batches: int) -> None:
+    """What a wake-up takes of a core that had halted, and of one that is kept awake."""
+    woken, waking = wake_cpu(cpu, batches)
+    tell("woken_halted", woken, "cpu")
+    tell("waking_other_core", waking, "cpu")
+    keeper = beside(cpu, keep_awake)
+    try:
+        tell("woken_awake", wake_cpu(cpu, batches)[0], "cpu")
+    finally:
+        os.kill(keeper, signal.SIGKILL)
+        os.waitpid(keeper, 0)
+
+
 def lateness(count: int) -> list[float]:
     """By how much a sleep of 2 ms ends late."""
     found = []
@@ -114,6 +162,7 @@ def main(rounds: int) -> None:
     tell("pipe_switch", ping_pong(cpus[0], 4 * rounds))
     if len(cpus) > 1:
         tell("wakeup_other_core", wake_ups(cpus[1], rounds))
+        idle_exits(cpus[1], max(5, rounds // WAKES))
     tell("sleep_late", lateness(rounds))
     if ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0) == 0:
         tell("sleep_late_no_slack", lateness(rounds))

@@ -27,11 +27,11 @@ SLEEPS_MS = (0.5, 2.0, 13.7, 50.0)
 now = time.monotonic_ns
 
 
-def tell(test: str, values: Sequence[float], unit: str = "us") -> None:
-    """One measured cost: percentiles of values in microseconds."""
+def tell(test: str, values: Sequence[float], clock: str = "wall") -> None:
+    """One measured cost: percentiles in microseconds, of CPU time if the clock is "cpu"."""
     ranked, last = sorted(values), len(values) - 1
     marks = {f"p{q}": round(ranked[q * last // 100], 4) for q in (5, 50, 95)}
-    busy.tell(test=f"{PREFIX}_{test}", unit=unit, **marks, n=len(values))
+    busy.tell(test=f"{PREFIX}_{test}", unit="us", clock=clock, **marks, n=len(values))
 
 
 def sleeps(wait_ms: float) -> int:
@@ -42,14 +42,14 @@ def sleeps(wait_ms: float) -> int:
 async def per_operation(
     test: str, ops: int, batch: Callable[[int], Awaitable[None]], batches: int = 40
 ) -> None:
-    """The cost of one operation of a batch of `ops`; a few batches first to warm up."""
+    """The CPU time of one operation of a batch of `ops`; a few batches first to warm up."""
     values = []
     for b in range(-4, batches):
-        begin = now()
+        begin = time.process_time_ns()
         await batch(ops)
         if b >= 0:
-            values.append((now() - begin) / 1000 / ops)
-    tell(test, values)
+            values.append((time.process_time_ns() - begin) / 1000 / ops)
+    tell(test, values, "cpu")
 
 
 async def loop_costs(name: str) -> None:
@@ -77,6 +77,7 @@ async def loop_costs(name: str) -> None:
 
     await per_operation(f"{name}_task_create_run_gather", 1000, bulk)
     await yielding(name)
+    await hops(name)
     await creations(name, loop)
     await per_operation(f"{name}_task_create_run_nogather", 1000, untied)
     await per_operation(f"{name}_sleep0_switch", 4000, switches)
@@ -107,7 +108,23 @@ async def yielding(name: str) -> None:
         await asyncio.gather(*[yields(ops // 1000) for _ in range(1000)])
 
     await per_operation(f"{name}_sleep0_alone", 2000, yields)
-    await per_operation(f"{name}_sleep0_of_many", 40_000, many, batches=10)
+    await per_operation(f"{name}_sleep0_of_many", 20_000, many, batches=10)
+
+
+async def hops(name: str) -> None:
+    """Calls of an executor: CPU time of the loop's thread, and of the executor's, per call."""
+    loop, ops = asyncio.get_running_loop(), 200
+    of_loop, of_executor = [], []
+    with ThreadPoolExecutor(1) as pool:
+        for b in range(-2, 20):
+            begin, begin_all = time.thread_time_ns(), time.process_time_ns()
+            await asyncio.gather(*[loop.run_in_executor(pool, int) for _ in range(ops)])
+            spent, spent_all = time.thread_time_ns() - begin, time.process_time_ns() - begin_all
+            if b >= 0:
+                of_loop.append(spent / 1000 / ops)
+                of_executor.append((spent_all - spent) / 1000 / ops)
+    tell(f"{name}_hop_loop", of_loop, "cpu")
+    tell(f"{name}_hop_executor", of_executor, "cpu")
 
 
 async def creations(name: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -133,19 +150,19 @@ async def cpu_per_operation(
         begin = time.process_time_ns()
         await batch(ops)
         values.append((time.process_time_ns() - begin) / 1000 / ops)
-    tell(test, values)
+    tell(test, values, "cpu")
 
 
 def thread_costs() -> None:
     """Threads: creation, hand-over through a pool and a queue, timers."""
     created = []
     for _ in range(300):
-        begin = now()
+        begin = time.process_time_ns()
         thread = threading.Thread(target=int)
         thread.start()
         thread.join()
-        created.append((now() - begin) / 1000)
-    tell("thread_create_join", created)
+        created.append((time.process_time_ns() - begin) / 1000)
+    tell("thread_create_join", created, "cpu")
     with ThreadPoolExecutor(2) as pool:
         rounds = []
         for _ in range(2000):
@@ -155,11 +172,11 @@ def thread_costs() -> None:
         tell("tpe_submit_result_roundtrip", rounds)
         bulk = []
         for _ in range(30):
-            begin = now()
+            begin = time.process_time_ns()
             for future in [pool.submit(int) for _ in range(1000)]:
                 future.result()
-            bulk.append((now() - begin) / 1000 / 1000)
-        tell("tpe_submit_run_bulk_per_task", bulk)
+            bulk.append((time.process_time_ns() - begin) / 1000 / 1000)
+        tell("tpe_submit_run_bulk_per_task", bulk, "cpu")
     tell("lock_handoff_one_way", hand_offs(3000))
     tell("time_sleep_2ms_overshoot_idle", overshoots(2.0, 200))
 

@@ -11,6 +11,7 @@ import numpy as np
 from simsched.reality.inproc import (
     READY_S,
     Measured,
+    Watch,
     injected,
     injector_of,
     pipe_for_indices,
@@ -34,7 +35,13 @@ WARM_REQUESTS = {"python": 300, "go": 2_000, "java": 8_000}
 
 
 def run_http(
-    case: Case, tools: Tools, cpus: tuple[int, ...], client_cpu: int, work: Path, limit_s: float
+    case: Case,
+    tools: Tools,
+    cpus: tuple[int, ...],
+    client_cpu: int,
+    work: Path,
+    limit_s: float,
+    watch: Watch | None = None,
 ) -> Measured:
     """Run a case.
 
@@ -45,6 +52,7 @@ def run_http(
         client_cpu: CPU of the client and the injector.
         work: an empty folder for files that pass between the processes.
         limit_s: seconds after the start at which unanswered requests are given up.
+        watch: called once the injector has begun.
 
     Raises:
         RunFailed: If a process cannot do its part in time.
@@ -60,7 +68,7 @@ def run_http(
         with Child(command, cpus, pass_fds=fds, log=work / "server.log") as server:
             ready = server.line(READY_S)
             port = ready.get("port", listener.getsockname()[1])
-            before, after, told, out = _drive(case, server, port, client_cpu, work, limit_s)
+            before, after, told, out = _drive(case, server, port, client_cpu, work, limit_s, watch)
     speeds = [ready["per_us"], tools.per_us(runtime.language)]
     ended = np.fromfile(out, "<i8")
     if len(ended) != len(case.trace):
@@ -71,7 +79,13 @@ def run_http(
 
 
 def _drive(
-    case: Case, server: Child, port: int, cpu: int, work: Path, limit_s: float
+    case: Case,
+    server: Child,
+    port: int,
+    cpu: int,
+    work: Path,
+    limit_s: float,
+    watch: Watch | None,
 ) -> tuple[Usage, Usage, dict[str, Any], Path]:
     """Send the requests; usage of the server before and after, what was told, and the answers."""
     out, trace = work / "answers.bin", work / "trace.bin"
@@ -89,6 +103,8 @@ def _drive(
                 raise RunFailed(f"{error}{server.complaint()}") from error
             before = Usage(server.pid)
             injector.go()
+            if watch is not None:
+                watch(server.pid)
             end = client.line(limit_s + 10.0)
             after = Usage(server.pid)
             injector.wait(10.0)

@@ -35,6 +35,9 @@ TOLD = [
     cost("os_pipe_alone", 0.9, 1.0, 1.1, 800),
     cost("os_pipe_switch", 1.9, 2.5, 4.0, 800),
     cost("os_wakeup_other_core", 30.0, 40.0, 80.0, 500),
+    cost("os_woken_halted", 30.0, 38.0, 45.0) | {"clock": "cpu"},
+    cost("os_woken_awake", 8.0, 13.0, 16.0) | {"clock": "cpu"},
+    cost("os_waking_other_core", 14.0, 19.5, 23.0) | {"clock": "cpu"},
     cost("os_sleep_late", 95.0, 100.0, 105.0, 500),
     cost("os_sleep_late_no_slack", 45.0, 50.0, 55.0, 500),
     cost("py3.12_asyncio_sleep0_of_many", 1.2, 1.5, 1.9),
@@ -73,6 +76,8 @@ def test_a_switch_is_a_hand_over_without_its_pipe() -> None:
     assert switch.samples == 800
     assert host["host.os.timer_slack"].value == '"50us"'
     assert host["host.os.wakeup_latency"].value == '"40us"'
+    assert host["host.os.idle_exit_cost"].value == '"25us"'  # 38 - 13
+    assert host["host.os.wakeup_cost"].value == '"19us"'  # 19.5 - half of a write and a read
     assert host["host.os.scheduler"].value == '"eevdf"'
     assert host["host.os.time_slice"].value == '"1.4ms"'
     assert left_out == []
@@ -84,7 +89,8 @@ def test_an_older_kernel_has_no_known_slice() -> None:
     assert found == []
     assert left_out == [
         "host.os.scheduler, time_slice: known for Linux 6.6 and later",
-        "not measured: host.os.switch_cost, host.os.wakeup_latency, host.os.timer_slack",
+        "not measured: host.os.switch_cost, host.os.wakeup_latency, host.os.idle_exit_cost, "
+        "host.os.wakeup_cost, host.os.timer_slack",
     ]
 
 
@@ -104,6 +110,7 @@ def test_memory_is_that_of_the_most_and_its_spread_that_over_their_numbers() -> 
     task = runtime("go")["runtimes.go.memory.task"]
     assert (task.value, task.low, task.high) == ('"2753B"', '"2700B"', '"2753B"')
     assert task.samples == 10_000
+    assert task.how == "RSS per idle task at 10,000; low or high: at 1,000"
     assert runtime("go")["runtimes.go.memory.base"].value == '"2388KiB"'
 
 
@@ -140,6 +147,13 @@ def test_beside_other_programs_the_5th_percentile_stands_for_the_median() -> Non
     switch = by_path(constants_of("go", noisy)[0])["runtimes.go.switch"]
     assert (switch.value, switch.low, switch.high) == ('"0.1us"', '"0.1us"', '"0.5us"')
     assert "beside other programs" in switch.how
+
+
+def test_cpu_time_is_what_it_is_beside_other_programs_too() -> None:
+    told = cost("go_p1_gosched_switch", 0.1, 0.5, 0.9) | {"clock": "cpu"}
+    switch = by_path(constants_of("go", Costs([told], quiet=False))[0])["runtimes.go.switch"]
+    assert (switch.value, switch.low, switch.high) == ('"0.5us"', '"0.1us"', '"0.9us"')
+    assert "beside other programs" not in switch.how
 
 
 def test_the_file_is_a_calibration() -> None:
