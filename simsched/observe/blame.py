@@ -21,6 +21,7 @@ wait within a ``parallel`` step counts by what its slowest branch waited for.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -41,12 +42,10 @@ from simsched.observe.stays import (
     chosen,
     joined,
 )
-from simsched.observe.steps import StepNames
+from simsched.observe.steps import NOBODY, StepNames
 from simsched.sim.task import PERMITS, PINNED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
     from simsched.scenario import Host, SchedulerSpec
@@ -62,6 +61,8 @@ SLOTTED: Final = frozenset({"goroutine", "virtual_thread"})
 slots is free, it is a core."""
 LOOP: Final = "loop:"
 """What the places begin with that are one of several loops. They are one cause, not several."""
+OTHERS_FREE: Final = ", others free"
+"""What the names of causes end with where a task waits for one thread while others are free."""
 CORE_CAUSE: Final = "core"
 QUOTA_CAUSE: Final = "quota"
 WORTH_SETTLING: Final = 1 << 15
@@ -71,6 +72,16 @@ SLICE: Final = 1 << 12
 numpy need not ask the operating system for memory, which takes longer than adding up."""
 
 Window = tuple[float, float]
+Cases = Iterator[tuple[int, Holders, Gate | None]]
+"""Where a wait is booked, who has what is waited for, and which of the time counts."""
+
+
+class SingleThread(NamedTuple):
+    """One thread of a pool in which no thread does what is another's."""
+
+    pool: str
+    beside: int
+    """The place where waits are booked for which the thread is taken, but not all of its pool."""
 
 
 class Limits(NamedTuple):
@@ -81,16 +92,22 @@ class Limits(NamedTuple):
     cores: int = 0
     quota_period_s: float | None = None
     """Of a CPU quota, if there is one."""
+    pools: Mapping[str, float] = {}
+    """Threads beside the workers, of one process, by the name of their place."""
 
 
-def limits_of(host: Host, spec: SchedulerSpec, workers: int | None) -> Limits:
+def limits_of(
+    host: Host, spec: SchedulerSpec, workers: int | None, pools: Mapping[str, int]
+) -> Limits:
     """Of a host and of a scheduler that may have so many workers, in all of its processes."""
     slots = None if workers is None else float(workers)
     if slots is not None and spec.kind != "sync_workers":  # those are one queue's
         slots /= spec.processes
     if spec.kind == "reactor":
         slots = 1.0  # each loop is a place of its own
-    return Limits(slots, host.cores, None if host.cpu_quota is None else host.cpu_period_s)
+    period_s = None if host.cpu_quota is None else host.cpu_period_s
+    each = {name: threads / spec.processes for name, threads in pools.items()}
+    return Limits(slots, host.cores, period_s, each)
 
 
 class Blame:
@@ -106,6 +123,7 @@ class Blame:
         self.places: list[str] = [home, CORE_CAUSE, QUOTA_CAUSE]
         self._place_of: dict[str, int] = {}
         self._loops: set[int] = set()  # places that are loops
+        self._threads: dict[int, SingleThread] = {}  # places that are one thread of a pool
         self._waits: list[Intervals] = []
         self._holds: list[Intervals] = []
         self._pending = 0
@@ -133,6 +151,17 @@ class Blame:
                 self._loops.add(number)
                 name = "loop"
             self.places.append(name)
+        return number
+
+    def place_of_thread(self, pool: str, thread: int) -> int:
+        """The number of one of a pool's threads, where a task waits for that one only."""
+        key = f"{pool}#{thread}"
+        number = self._place_of.get(key)
+        if number is None:
+            beside = self.place(pool + OTHERS_FREE)
+            number = self._place_of[key] = len(self.places)
+            self._threads[number] = SingleThread(pool, beside)
+            self.places.append(pool)
         return number
 
     def tell(self, cause: str, victim: int, culprit: int, step: str, seconds: float) -> None:
@@ -201,16 +230,32 @@ class Blame:
         mine = chosen(holds, on_core if place == CORES else holds.station == station)
         all_of_it = mine.weight if place == CORES else np.ones(len(mine.start_s))
         holders = Holders(mine, all_of_it.astype(np.float64, copy=False))
-        for where, of, gate in self._cases(place, holders, chosen(holds, on_core), window):
+        if place in self._threads:
+            cases = self._cases_of_thread(station, holders, holds)
+        else:
+            cases = self._cases(place, holders, chosen(holds, on_core), window)
+        for where, of, gate in cases:
             for victim, sums in shared(waits, of, *window, len(self.names.pairs), gate):
+                if where != place and place in self._threads:  # it is only being woken
+                    self._sums[place, victim][NOBODY] += sums[NOBODY]
+                    sums[NOBODY] = 0.0
                 before = self._sums.get((where, victim))
                 if before is not None:
                     sums[: len(before)] += before
                 self._sums[where, victim] = sums
 
-    def _cases(
-        self, place: int, holders: Holders, computing: Intervals, window: Window
-    ) -> Iterator[tuple[int, Holders, Gate | None]]:
+    def _cases_of_thread(self, station: int, holders: Holders, holds: Intervals) -> Cases:
+        """Who waits for one thread waits for its pool only while all threads of that are taken."""
+        place, process = divmod(station, PROCESSES)
+        thread = self._threads[place]
+        pool = [number for number, other in self._threads.items() if other.pool == thread.pool]
+        taken = chosen(holds, np.isin(holds.station, np.array(pool) * PROCESSES + process))
+        size = self.limits.pools.get(thread.pool, 1.0)
+        gate = Gate(taken, size, None, lambda free, _: ~free)
+        yield place, holders, gate
+        yield thread.beside, holders, gate._replace(when=lambda free, _: free)
+
+    def _cases(self, place: int, holders: Holders, computing: Intervals, window: Window) -> Cases:
         """What is waited for, and who has it: workers as long as none is free, else a core.
 
         A worker that is free is being woken, or its thread waits in the host's own queue, or on a
@@ -285,3 +330,9 @@ class Blame:
 def _split(of: Intervals, until_s: float) -> tuple[Intervals, list[Intervals]]:
     """What begins before ``until_s``, and what is left for later: what ends after it."""
     return chosen(of, of.start_s < until_s), [chosen(of, of.end_s > until_s)]
+
+
+def beside_idle(rows: Iterable[BlameRow]) -> dict[str, float]:
+    """How long requests waited for one thread of a pool while others had nothing to do."""
+    seconds = sum(row.seconds for row in rows if row.cause.endswith(OTHERS_FREE))
+    return {"waited_beside_idle_s": seconds} if seconds else {}

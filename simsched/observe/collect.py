@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from simsched.observe.blame import beside_idle
 from simsched.observe.logs import N_BINS
 from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, ResourceUse, RunRecord
 from simsched.observe.series import UnitLog, binned_mean, binned_sum, integral, steps
@@ -32,6 +33,7 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
     if run.scenario.host.steal:
         series["away_cores"] = binned_mean(*ledger.away_log.sorted(), edges)
     overhead_s = sum(ledger.overhead_bins.tolist())
+    blame = ledger.blame.rows()
     return RunRecord(
         arrival_s=books.arrival_s,
         finish_s=finish_s,
@@ -44,14 +46,14 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         bin_s=duration_s / N_BINS,
         series=series,
         peak=peak,
-        activity=_activity(run, end_s),
+        activity=_activity(run, end_s) | beside_idle(blame),
         waits=_waits(run, duration_s),
         worker_time_s=_worker_time(run, books.parts_s, series, duration_s),
         join_parts_s=books.join_parts_s,
         branch_cpu_s=books.branch_cpu_s,
         workers_max=workers_max,
         worker_limit=run.scheduler.worker_limit,
-        blame=ledger.blame.rows(),
+        blame=blame,
         pinned=ledger.blame.pinned(),
         longest_stall=ledger.blame.stall(),
         stolen_s=list(run.host.stolen_s),

@@ -44,6 +44,9 @@ class Notes(Observer):
     def moved(self, now: float, task: Task, place: str) -> None:
         task.marks += MOVED, self.blame.place(place) if place else 0
 
+    def bound(self, now: float, task: Task, place: str, thread: int) -> None:
+        task.marks += MOVED, self.blame.place_of_thread(place, thread)
+
     def pinned(self, now: float, task: Task) -> None:
         task.marks += PINNED, 1
 

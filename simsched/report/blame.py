@@ -54,7 +54,8 @@ def thing(cause: str, kind: str = "") -> str:
     if kind == "sync_workers" and cause == "threads":
         cause = "workers"
     if cause.startswith("pool:"):
-        return f"a thread of {cause.removeprefix('pool:')}"
+        pool, _, others = cause.removeprefix("pool:").partition(", ")
+        return f"its thread of {pool} ({others})" if others else f"a thread of {pool}"
     if cause.startswith("lock:"):
         return f"lock {cause.removeprefix('lock:')}"
     return THINGS.get(cause, cause)

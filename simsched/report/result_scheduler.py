@@ -183,7 +183,8 @@ class Blame(Part):
     cause: str = Field(
         description='What was waited for: a slot of the runtime ("loop", "threads", "workers", '
         '"Ps", "carriers"), "core" (the host\'s own queue), "quota" (its CPU quota is used up), '
-        '"gil", "pool:NAME" (an executor), or the name of a resource or "lock:NAME".'
+        '"gil", "pool:NAME" (an executor; with ", others free" one thread of it that others could '
+        'not stand in for), or the name of a resource or "lock:NAME".'
     )
     victim: str = Field(description="Request class that waited.")
     culprit: str | None = Field(

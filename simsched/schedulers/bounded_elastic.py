@@ -31,7 +31,7 @@ class ElasticThread(SingleThread):
     """A ``BoundedState``: a thread, and the tasks that have picked it and are not done."""
 
     def __init__(self, pool: BoundedElastic, number: int) -> None:
-        super().__init__(pool.owner, f"boundedElastic-{number}", pool.PLACE)
+        super().__init__(pool.owner, f"boundedElastic-{number}", pool.PLACE, number)
         self.pool = pool
         self.marks = 0  # how often it is picked: tasks that wait, and the one that runs
         self.forgotten = False  # the one that runs was cancelled, and does not count any more
@@ -81,15 +81,14 @@ class BoundedElastic:
         self.busy.append(picked)
         return picked
 
-    def schedule(self, task: Task) -> ElasticThread | None:
-        """Put a task behind the thread that is picked for it; None if that one's queue is full."""
-        picked = self.pick()
+    def schedule(self, task: Task, picked: ElasticThread) -> bool:
+        """Put a task behind the thread picked for it; False if that one's queue is full."""
         picked.marks += 1
         if picked.waiting >= self.queue_size:
             self.release(picked)
-            return None
+            return False
         picked.put(task)
-        return picked
+        return True
 
     def release(self, thread: ElasticThread) -> None:
         """One task less: it is done, or was cancelled."""

@@ -95,7 +95,7 @@ class Pipelines(Signals):
         """The result is whose pipeline goes on on this thread now, if one does."""
         clock, thread, observers = self.clock, worker.thread, self.observers
         detailed = self.detailed
-        self.goes_to(task, worker.place)
+        self.goes_to(task, worker.place, worker.number)
         self.entered(clock.now, task, CPU)
         task.thread = thread
         if task.cancelled or task.broken or task.stage == BROKEN:
@@ -150,7 +150,7 @@ class Pipelines(Signals):
             resource = self.resources[op.arg]
             self.goes_to(task, loop_of(task).place)  # if it waits
             if resource.acquire(task):
-                self.goes_to(task, worker.place)
+                self.goes_to(task, worker.place, worker.number)
                 return True
             if task.cancelled or task.broken:  # the subscription is over as soon as it is made
                 resource.withdraw(task)
@@ -175,7 +175,7 @@ class Pipelines(Signals):
         branches = self.fork(task, op)
         for branch in branches:
             branch.worker = Channel(loop_of(task))
-            self.goes_to(branch, worker.place)
+            self.goes_to(branch, worker.place, worker.number)
             self.enter(branch, RUN_QUEUE)
         for branch in branches:
             yield from self.run(worker, branch)

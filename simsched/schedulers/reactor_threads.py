@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class Worker:
     """A thread that runs pipelines, and what it owes for bookkeeping."""
 
-    def __init__(self, owner: Signals, name: str, place: str) -> None:
+    def __init__(self, owner: Signals, name: str, place: str, number: int = 0) -> None:
         self.owner = owner
         self.name = name
         self.place = place  # what observers know it as
+        self.number = number  # among the threads there, of which no other does its work; from 1
         self.thread = owner.machine.thread(name)
         self.owed_s = 0.0
         self.asleep: Event | None = None
@@ -43,8 +44,8 @@ class Worker:
 class SingleThread(Worker):
     """``ScheduledThreadPoolExecutor(1)``: one thread, started by the first task, and its queue."""
 
-    def __init__(self, owner: Signals, name: str, place: str) -> None:
-        super().__init__(owner, name, place)
+    def __init__(self, owner: Signals, name: str, place: str, number: int) -> None:
+        super().__init__(owner, name, place, number)
         self.queue: deque[Task] = deque()
         self.dropped: set[Task] = set()  # those in the queue that were taken back
         self.started = False
@@ -146,7 +147,9 @@ class Parallel:
     PLACE = "pool:parallel"
 
     def __init__(self, owner: Signals, size: int) -> None:
-        self.threads = [SingleThread(owner, f"parallel-{i + 1}", self.PLACE) for i in range(size)]
+        self.threads = [
+            SingleThread(owner, f"parallel-{i}", self.PLACE, i) for i in range(1, size + 1)
+        ]
         self.turn = 0
         owner.machine.pools[self.PLACE] = owner.machine.pools.get(self.PLACE, 0) + size
 

@@ -32,12 +32,13 @@ NEW, QUEUED, RUNS, AWAITS, ASKS, JOINS, WRITES, BROKEN = range(8)
 class Channel:
     """Where a pipeline belongs: the loop of its channel, and the thread it has been given to."""
 
-    __slots__ = ("elastic", "loop", "place")
+    __slots__ = ("elastic", "loop", "place", "thread")
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.elastic: ElasticThread | None = None
         self.place = ""  # the last one that observers were told of
+        self.thread = 0  # ... and of which thread there
 
 
 def loop_of(task: Task) -> Loop:
@@ -85,13 +86,17 @@ class Signals(Scheduler):
 
     # -- where a pipeline goes on ------------------------------------------------------------
 
-    def goes_to(self, task: Task, place: str) -> None:
-        """The task is about to queue, or to run, there."""
+    def goes_to(self, task: Task, place: str, thread: int = 0) -> None:
+        """The task is about to queue, or to run, there, if it is said, on this thread only."""
         channel = task.worker
         assert isinstance(channel, Channel)
         if channel.place != place:
-            channel.place = place
             self.observers.moved(self.clock.now, task, place)
+        elif channel.thread == thread:
+            return
+        channel.place, channel.thread = place, thread
+        if thread:
+            self.observers.bound(self.clock.now, task, place, thread)
 
     def execute(self, task: Task, stage: int = QUEUED) -> None:
         """A task for the loop of its channel: the pipeline goes on there, or comes to its end."""
@@ -105,7 +110,7 @@ class Signals(Scheduler):
         """The pipeline goes on on a thread of ``parallel()``."""
         assert self.parallel is not None
         thread = self.parallel.pick()
-        self.goes_to(task, thread.place)
+        self.goes_to(task, thread.place, thread.number)
         task.stage = QUEUED
         self.enter(task, RUN_QUEUE)
         thread.put(task)
@@ -115,10 +120,11 @@ class Signals(Scheduler):
         channel = task.worker
         assert isinstance(channel, Channel)
         assert self.elastic is not None
-        self.goes_to(task, self.elastic.PLACE)
+        picked = self.elastic.pick()
+        self.goes_to(task, picked.place, picked.number)
         task.stage = QUEUED
         self.enter(task, RUN_QUEUE)
-        channel.elastic = self.elastic.schedule(task)
+        channel.elastic = picked if self.elastic.schedule(task, picked) else None
         if channel.elastic is None:  # RejectedExecutionException, which is an onError
             task.stage = BROKEN
 

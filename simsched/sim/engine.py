@@ -79,7 +79,9 @@ class Simulation:
             if attach is not None:
                 attach(self)
         self.scheduler: Scheduler = build(self.machine, spec)
-        self.ledger.blame.knows(limits_of(scenario.host, spec, self.scheduler.worker_limit))
+        self.ledger.blame.knows(
+            limits_of(scenario.host, spec, self.scheduler.worker_limit, self.machine.pools)
+        )
         for resource in resources.values():
             resource.wakes = self._wake
 

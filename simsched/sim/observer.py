@@ -77,6 +77,9 @@ class Observer:
         With "" it goes back to the workers of the scheduler itself. Told before it is queued.
         """
 
+    def bound(self, now: float, task: Task, place: str, thread: int) -> None:
+        """There, the task waits for this one thread of several. Told after ``moved``."""
+
     def pinned(self, now: float, task: Task) -> None:
         """The task waits and keeps the worker it has, which blocks with it. Told as it begins."""
 

@@ -8,6 +8,7 @@ import pytest
 from kit import (
     GO,
     LOOP,
+    REACTOR,
     RUN_TO_END,
     VIRTUAL,
     Request,
@@ -15,6 +16,7 @@ from kit import (
     hold,
     letter,
     ms,
+    offload,
     request,
     run,
     tomcat,
@@ -102,6 +104,67 @@ def test_who_has_given_up_is_still_pinned() -> None:
     two = request(NATIVE, timeout="10ms"), request("cpu 1ms", at=5)
     assert blamed(VIRTUAL, *two) == {("carriers", "B", "A native call"): 16.0}
     assert pinned(VIRTUAL, *two) == {"A native call": 20.0}
+
+
+# -- threads that do their own work only ------------------------------------------------------
+
+
+def elastic(seconds: str, name: str, at: float = 0.0) -> Request:
+    """A blocking call on a thread of boundedElastic."""
+    return request([offload("to_thread", [step(seconds, name, "blocking")])], at)
+
+
+TWO_ELASTIC: Spec = {**REACTOR, "defaultBoundedElasticSize": 2}
+
+
+def test_work_waits_behind_one_elastic_thread_though_another_is_idle() -> None:
+    """A has a thread until 50 ms and B one until 10; C, at 2 ms, has to wait for A's.
+
+    Both have one task: that of A has been busy longest. Until 10 ms no thread is free, then B's is.
+    """
+    record = run(
+        TWO_ELASTIC, elastic("50ms", "export"), elastic("9ms", "scan", 1),
+        elastic("1ms", "ping", 2),
+        cores=4,
+    ).record  # fmt: skip
+    assert blame_of(record) == {
+        ("pool:boundedElastic", "C", "A export"): 8.0,
+        ("pool:boundedElastic, others free", "C", "A export"): 40.0,
+    }
+    assert ms(record.activity["waited_beside_idle_s"]) == 40.0
+
+
+def test_who_waits_for_the_only_elastic_thread_waits_for_the_pool() -> None:
+    record = run(
+        {**TWO_ELASTIC, "defaultBoundedElasticSize": 1},
+        elastic("50ms", "export"), elastic("1ms", "ping", 2),
+        cores=4,
+    ).record  # fmt: skip
+    assert blame_of(record) == {("pool:boundedElastic", "B", "A export"): 48.0}
+    assert "waited_beside_idle_s" not in record.activity
+
+
+def test_an_elastic_thread_that_is_woken_is_nobodys_fault() -> None:
+    """Each wake-up takes 1 ms: the loop's, then that of a new thread; another one is busy."""
+    found = blamed(
+        TWO_ELASTIC, elastic("50ms", "export"), elastic("1ms", "ping", 10),
+        cores=4, os={"wakeup_latency": "1ms"},
+    )  # fmt: skip
+    assert {cause for cause, _, _ in found} <= {"loop", "pool:boundedElastic"}
+    assert {culprit for _, _, culprit in found} == {"nobody"}
+
+
+def test_threads_of_parallel_do_not_help_one_another_either() -> None:
+    """Two threads, in turns: A, after its delay, computes on the first one until 31 ms, B on the
+    second until 3. C's turn is on the first one again, from 5 ms on.
+    """
+    spec = {**REACTOR, "defaultPoolSize": 2}
+    found = blamed(
+        spec, request("sleep 1ms, cpu 30ms"), request("sleep 1ms, cpu 1ms", at=1),
+        request("sleep 1ms, cpu 1ms", at=4),
+        cores=4,
+    )  # fmt: skip
+    assert found == {("pool:parallel, others free", "C", "A cpu"): 26.0}
 
 
 # -- the quota --------------------------------------------------------------------------------

@@ -62,6 +62,21 @@ def summary(doc: Json, width: int = 80) -> str:
     return file.getvalue()
 
 
+@pytest.mark.parametrize("width", [72, 80])
+def test_where_room_is_short_texts_break_between_words(width: int) -> None:
+    rows = [row("search", "report", "render pages", 0.6, cause="gil")]
+    doc = example_document()
+    doc["schedulers"] = copy.deepcopy(doc["schedulers"][:2])
+    for scheduler in doc["schedulers"]:
+        scheduler |= {"blame": copy.deepcopy(rows), "name": f"free-threaded-{scheduler['name']}"}
+    lines = blame_part(summary(doc, width))
+    assert max(map(len, lines)) <= width
+    assert [line.split() for line in lines[1:3]] == [
+        ["free-", "search", "the", "interpreter", "report:", "60.0", "ms", "±6.0", "60.0%"],
+        ["threaded-tomcat", "lock", "render", "pages"],
+    ]
+
+
 def blame_part(text: str) -> list[str]:
     """The lines of the table, without its title."""
     lines = text.splitlines()
@@ -152,6 +167,7 @@ def test_a_sync_worker_is_called_a_worker() -> None:
         ("quota", "the CPU quota"),
         ("gil", "the interpreter lock"),
         ("pool:anyio", "a thread of anyio"),
+        ("pool:boundedElastic, others free", "its thread of boundedElastic (others free)"),
         ("lock:cache", "lock cache"),
         ("db", "db"),
     ],
