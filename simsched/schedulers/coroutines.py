@@ -57,7 +57,6 @@ class Coroutines(Scheduler):
         self.paid_s = 0.0  # what of them the running burst pays
         self.tasks = 0  # requests that the server is working on
         self.locks = False  # whether threads beside the loop wait for the interpreter lock
-        self.unsent: list[Task] | None = None  # responses that wait for the end of a batch
 
     # -- the ready queue ---------------------------------------------------------------------
 
@@ -248,11 +247,7 @@ class Coroutines(Scheduler):
             self._branch_done(task)
             return
         self.tasks -= 1
-        if self.unsent is not None and not task.cancelled:
-            self.enter(task, RUN_QUEUE)
-            self.unsent.append(task)
-        else:
-            self.ends(task)
+        self.ends(task)
 
     def _branch_done(self, branch: Task) -> None:
         """The last branch resolves the future that its parent awaits."""

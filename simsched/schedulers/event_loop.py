@@ -72,8 +72,6 @@ class EventLoop(LoopServer):
             self.timers = Timers(*times)
         else:
             self.timers = UvTimers(*times, node=spec.loop == "libuv")
-        if spec.loop == "uvloop":
-            self.unsent = []
         if apis or spec.processes > 1:  # who comes first at an instant is then for the clock to say
             self.epoll.prompt = True
         self.poll: Event | None = None  # set while the loop is blocked in epoll_wait

@@ -3,7 +3,9 @@
 Accepting is work of the loop like any other. All processes that sleep in their poll are woken by a
 connection; whoever comes late finds nothing, and has paid for it. Who is busy looks at its next
 poll. A connection that is accepted is read from in the iteration after, when its transport has been
-made; it costs what a task costs.
+made; it costs what a task costs. asyncio adds its descriptor to epoll at once (``add_reader`` calls
+``epoll_ctl``). libuv does so when it polls next (src/unix/linux.c, ``uv__io_poll``), and then it
+comes after all that have become readable during the batch.
 
 Without connections, requests may get in on a pipe that one descriptor stands for
 (``loop.add_reader``; ``ingress = "reader"``): however many are there, the poll reports it once, and
@@ -55,6 +57,8 @@ class LoopServer(Coroutines):
         self.request_s = spec.request_s
         self.is_def = spec.endpoint == "def"
         self.opening: set[Connection] = set()  # accepted, and not read from yet
+        self.unwatched: list[Connection] = []  # ... of which epoll hears at the next poll
+        self.adds_at_poll = spec.loop != "asyncio"
         self.waiting: deque[Connection] = deque()  # the accept queue
         if spec.ingress == "reader":
             self.epoll.pipe = ServerHandle(READ)  # type: ignore[assignment]
@@ -93,13 +97,21 @@ class LoopServer(Coroutines):
             return
         connection = handle.connection
         if connection is not None:
-            self.opening.remove(connection)
-            if connection.open and connection.request is not None:
-                self.read(connection)
+            self.unwatched.append(connection)
+            if not self.adds_at_poll:
+                self.watch()
             return
         while most > 0 and (connection := self.accept()) is not None:
             self.accepted(connection)
             most -= 1
+
+    def watch(self) -> None:
+        """Add new connections to epoll, and read from those on which something has come."""
+        for connection in self.unwatched:
+            self.opening.remove(connection)
+            if connection.open and connection.request is not None:
+                self.read(connection)
+        self.unwatched.clear()
 
     def _read_all(self) -> None:
         """What has come since the poll is read, too."""

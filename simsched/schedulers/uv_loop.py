@@ -3,8 +3,8 @@
 Follows libuv ``uv_run`` and ``uv__io_poll`` (src/unix/core.c, src/unix/linux.c). One iteration:
 
 1. uvloop only: an *idle* handle runs the ready queue (uvloop/loop.pyx, ``_on_idle``): a snapshot,
-   as in asyncio. Then it flushes what the transports have been given to write
-   (``_exec_queued_writes``): responses leave at the end of the batch.
+   as in asyncio. A response leaves when it is written (uvloop/handles/stream.pyx,
+   ``_initiate_write``). Before 0.22 it waited for the end of the batch (``_exec_queued_writes``).
 2. Poll; without waiting if something is ready. The callbacks of what has become readable run at
    once, in kernel order. uvloop's resolve a future, and the step comes with the next batch; the
    step of an awaited I/O is one handle less than in asyncio. In Node the callback is the step:
@@ -38,7 +38,6 @@ def run_forever(loop: EventLoop) -> Process:
         if ready:
             loop.owed_s += loop.spec.iteration_s
             yield from _run(loop, len(ready))
-            _flush(loop)
         yield from _poll(loop)
         for task in _readable(loop):
             _called_back(loop, task, "epoll")
@@ -88,15 +87,6 @@ def _run_all(loop: EventLoop) -> Process:
         yield from _run(loop, len(loop.ready))
 
 
-def _flush(loop: EventLoop) -> None:
-    """As ``_exec_queued_writes``."""
-    unsent = loop.unsent
-    if unsent:
-        for task in unsent:
-            loop.ends(task)
-        unsent.clear()
-
-
 def _poll(loop: EventLoop) -> Process:
     """``uv__io_poll``: until something has happened, if nothing is ready; then accept."""
     clock, epoll = loop.clock, loop.epoll
@@ -110,6 +100,8 @@ def _poll(loop: EventLoop) -> Process:
             loop.observers.stalled(loop.polled_s, now)
             loop.polled_s = now
         epoll.catch_up(now)
+        if loop.unwatched:
+            loop.watch()
         accepts = bool(loop.waiting) and loop.may_accept()
         if loop.ready or epoll.readable or accepts:
             break

@@ -45,8 +45,8 @@ class TestBlockingInACoroutine:
     def test_o9_either_way_it_is_ten_requests_a_second(self, preset: str) -> None:
         record = loops.blocking_20(preset)
         most = 10.0 * record.duration_s
-        # What the last batch has done is sent only when it is over.
-        assert most - 20 <= len(latencies_ms(record)) <= most
+        # The last one is at work.
+        assert most - 1 <= len(latencies_ms(record)) <= most
 
 
 class TestTheTripToAThread:

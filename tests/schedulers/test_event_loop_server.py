@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kit import LOOP, Run, request, run
+from kit import LOOP, Run, Spec, request, run
 
 from simsched.scenario import Scenario
 from simsched.schedulers.processes import processes_of
@@ -32,6 +32,26 @@ class TestAccepting:
         finished = run(UVLOOP, *long, *[request("cpu 1ms", at=2)] * 3, connections=EACH)
         # After A, at 100, B is accepted; it is read at the next poll, when C is accepted, ...
         assert finished.done == {"A": 100, "B": 200, "C": 201, "D": 202, "E": 203}
+
+    @pytest.mark.parametrize(
+        ("loop", "done"), [(LOOP, {"E": 23, "F": 24}), (UVLOOP, {"E": 24, "F": 23})]
+    )
+    def test_libuv_looks_at_a_new_connection_when_it_polls_and_asyncio_at_once(
+        self, loop: Spec, done: dict[str, float]
+    ) -> None:
+        # C and D take the two connections there are, E makes a third one, accepted at 20. D runs
+        # until 22. F comes at 21, on the connection that C has left.
+        finished = run(
+            loop,
+            request("cpu 1ms"),
+            request("cpu 1ms"),
+            request("cpu 10ms", at=10),
+            request("cpu 2ms", at=12),
+            request("cpu 1ms", at=13),
+            request("cpu 1ms", at=21),
+            connections={},
+        )
+        assert finished.done == {"A": 1, "B": 2, "C": 20, "D": 22, **done}
 
     def test_asyncio_would_have_had_them_all(self) -> None:
         long = [request("blocking 100ms"), request("blocking 100ms", at=1)]
