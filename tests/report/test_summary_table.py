@@ -98,6 +98,21 @@ def test_a_missing_quantile_is_a_dash_with_a_footnote() -> None:
     )
 
 
+def test_quantiles_with_too_few_samples_share_one_footnote() -> None:
+    doc = example_document()
+    for scheduler, there in zip(doc["schedulers"], (810, 790, 800, 805), strict=True):
+        for name, needed in (("p99", 2000), ("p999", 20000)):
+            reason = f"too few samples: {there} per replication, {needed} are needed for "
+            reason += name.replace("999", "99.9")
+            scheduler["latency_s"][name] = {"value": None, "ci95": None, "reason": reason}
+    text = summary(doc, 120)
+    assert row(text, "p99.9").split()[1:] == ["-", "²"] * 4
+    assert row(text, "²").split("²")[1].strip() == (
+        "too few samples: 790 to 810 per replication; p99 needs 2000, p99.9 needs 20000"
+    )
+    assert text.count("too few samples: ") == 1
+
+
 def test_permits_that_were_not_got_stand_under_the_pool_that_did_not_give_them() -> None:
     doc = example_document()
     assert "no permit" not in summary(doc)
