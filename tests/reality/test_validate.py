@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,13 +194,3 @@ def test_the_door_for_scripts_is_the_same(tmp_path: Path) -> None:
     assert found.calibration_sha256 == find_calibration("kvm-2vcpu").sha256
     document = json.loads(found.to_json())
     jsonschema.Draft202012Validator(validation_schema()).validate(document)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("SIMSCHED_FIDELITY" not in os.environ, reason="SIMSCHED_FIDELITY: no folder")
-def test_every_case_of_a_folder_is_predicted_and_none_is_left_out() -> None:
-    folder = Path(os.environ["SIMSCHED_FIDELITY"])
-    found = replay(folder, calibration="kvm-2vcpu", jobs=os.cpu_count() or 1)
-    assert [c.id for c in found.comparisons] == [c.id for c in read_cases(folder)]
-    missed = [f"{d.what}: {d.found:.1%} > {d.limit:.0%}" for d in found.demands if not d.kept]
-    assert missed == []
