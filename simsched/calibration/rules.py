@@ -96,6 +96,10 @@ MEMORY: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "jdk-threads": (("base", "mem_java_platform"), ("thread", "mem_java_platform")),
 }
+SHORT, LONG = 0.2**0.5, 4.0**0.5
+"""Roots of the milliseconds for which a core idles in two tests: what a wake-up takes grows so."""
+COLD = 1 / (LONG - SHORT)
+
 HOST = (
     Rule(
         ("host", "os", "switch_cost"),
@@ -109,8 +113,19 @@ HOST = (
     ),
     Rule(
         ("host", "os", "idle_exit_cost"),
-        ((1, "os_woken_halted"), (-1, "os_woken_awake")),
-        "CPU per wake-up of a process whose core had halted, less that on a core kept awake",
+        (
+            (1 + SHORT * COLD, "os_woken_after_200us"),
+            (-SHORT * COLD, "os_woken_after_4ms"),
+            (-1, "os_woken_awake"),
+        ),
+        "CPU per wake-up of a process whose core had halted, less that on a core kept awake; "
+        "of what grows with the root of the idle time, back to none",
+    ),
+    Rule(
+        ("host", "os", "idle_cold_cost"),
+        ((COLD, "os_woken_after_4ms"), (-COLD, "os_woken_after_200us")),
+        "CPU per wake-up of a process whose core had halted for 4 ms, less that after 0.2 ms, "
+        "over the difference of their roots",
     ),
     Rule(
         ("host", "os", "wakeup_cost"),

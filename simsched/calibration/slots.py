@@ -84,7 +84,7 @@ SLOTS: Mapping[str, Slot] = {
         Slot("paced", 40, 1_000, 0, 0, 0.07),
         Slot("alone", 25, 2_500, 0, 1_000, 0.09),
         Slot("work", 12, 3_000, 1_000, 0, 0.065),
-        Slot("served", 60, 4_000, 0, 0, 0.3),
+        Slot("served", 80, 2_000, 0, 0, 0.22),
     )
 }
 """All at once without and with a wait; one at a time, without and with a wait, and with work; and

@@ -52,7 +52,7 @@ HOW = {
     "sysmon": "one request at a time: with a wait, which wakes it twice, less without",
     "idle_spin": "one request at a time: with a wait, after which it is idle twice, less without",
     "cpu_factor": "CPU of 1 ms of a loop as timed alone, in requests one at a time",
-    "served": "CPU per request, 250 a second, less what the model takes for the runtime",
+    "served": "CPU per request, 500 a second, less what the model takes for the runtime",
 }
 
 

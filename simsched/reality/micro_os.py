@@ -106,8 +106,12 @@ def keep_awake() -> None:
         busy.spin(1000)
 
 
-def wake_cpu(cpu: int, batches: int) -> tuple[list[float], list[float]]:
-    """CPU time per wake-up through a pipe: of who is woken on that CPU, and of who wakes it."""
+def wake_cpu(cpu: int, batches: int, idle_s: float) -> tuple[list[float], list[float]]:
+    """CPU time per wake-up through a pipe: of who is woken on that CPU, and of who wakes it.
+
+    Between two of them nobody has anything to do for so long, and for some 0.1 ms: timer slack and
+    the wake-up of who wakes.
+    """
     (out, there), (back, into) = os.pipe(), os.pipe()
 
     def listen() -> None:
@@ -121,7 +125,7 @@ def wake_cpu(cpu: int, batches: int) -> tuple[list[float], list[float]]:
     for _ in range(batches):
         took = 0
         for _ in range(WAKES):
-            time.sleep(0.001)  # the other falls asleep
+            time.sleep(idle_s)
             begin = time.thread_time_ns()
             os.write(there, b"x")
             took += time.thread_time_ns() - begin
@@ -132,13 +136,14 @@ def wake_cpu(cpu: int, batches: int) -> tuple[list[float], list[float]]:
 
 
 def idle_exits(cpu: int, batches: int) -> None:
-    """What a wake-up takes of a core that had halted, and of one that is kept awake."""
-    woken, waking = wake_cpu(cpu, batches)
-    tell("woken_halted", woken, "cpu")
+    """What a wake-up takes of a core that had halted, briefly or for long, or is kept awake."""
+    for name, idle_s in (("200us", 0.0001), ("4ms", 0.0039)):
+        woken, waking = wake_cpu(cpu, batches, idle_s)
+        tell(f"woken_after_{name}", woken, "cpu")
     tell("waking_other_core", waking, "cpu")
     keeper = beside(cpu, keep_awake)
     try:
-        tell("woken_awake", wake_cpu(cpu, batches)[0], "cpu")
+        tell("woken_awake", wake_cpu(cpu, batches, 0.001)[0], "cpu")
     finally:
         os.kill(keeper, signal.SIGKILL)
         os.waitpid(keeper, 0)

@@ -35,7 +35,8 @@ TOLD = [
     cost("os_pipe_alone", 0.9, 1.0, 1.1, 800),
     cost("os_pipe_switch", 1.9, 2.5, 4.0, 800),
     cost("os_wakeup_other_core", 30.0, 40.0, 80.0, 500),
-    cost("os_woken_halted", 30.0, 38.0, 45.0) | {"clock": "cpu"},
+    cost("os_woken_after_200us", 28.0, 30.0, 34.0) | {"clock": "cpu"},
+    cost("os_woken_after_4ms", 40.0, 46.0, 50.0) | {"clock": "cpu"},
     cost("os_woken_awake", 8.0, 13.0, 16.0) | {"clock": "cpu"},
     cost("os_waking_other_core", 14.0, 19.5, 23.0) | {"clock": "cpu"},
     cost("os_sleep_late", 95.0, 100.0, 105.0, 500),
@@ -76,7 +77,9 @@ def test_a_switch_is_a_hand_over_without_its_pipe() -> None:
     assert switch.samples == 800
     assert host["host.os.timer_slack"].value == '"50us"'
     assert host["host.os.wakeup_latency"].value == '"40us"'
-    assert host["host.os.idle_exit_cost"].value == '"25us"'  # 38 - 13
+    # 16 us from a root of 0.447 to one of 2, so 10.3 per root: 30 - 4.6 us of that - 13 awake.
+    assert host["host.os.idle_cold_cost"].value == '"10.3us"'
+    assert host["host.os.idle_exit_cost"].value == '"12.4us"'
     assert host["host.os.wakeup_cost"].value == '"19us"'  # 19.5 - half of a write and a read
     assert host["host.os.scheduler"].value == '"eevdf"'
     assert host["host.os.time_slice"].value == '"1.4ms"'
@@ -90,6 +93,7 @@ def test_an_older_kernel_has_no_known_slice() -> None:
     assert left_out == [
         "host.os.scheduler, time_slice: known for Linux 6.6 and later",
         "not measured: host.os.switch_cost, host.os.wakeup_latency, host.os.idle_exit_cost, "
+        "host.os.idle_cold_cost, "
         "host.os.wakeup_cost, host.os.timer_slack",
     ]
 
