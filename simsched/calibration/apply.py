@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simsched.calibration.model import Calibration
-from simsched.calibration.runtimes import runtime_of
+from simsched.calibration.runtimes import BASES, runtime_of
 from simsched.scenario.scalars import TOML_CONTEXT
 from simsched.scenario.shape import without_tags
 from simsched.scenario.spec_base import preset_stem
@@ -51,10 +51,12 @@ def _calibrated(
 ) -> dict[str, Any]:
     runtime, preset = runtime_of(entry), preset_stem(own.get("preset"))
     tables: list[Mapping[str, Any]] = []
+    # A bare runtime's preset may be made another's (asyncio with loop = "uvloop"): no server, then.
+    is_server = preset is not None and preset not in BASES
     if runtime is not None and runtime != preset:
         bare = calibration.runtimes.get(runtime, {})
-        tables.append(_without_server(bare, entry) if preset else bare)
-    if preset is not None:
+        tables.append(_without_server(bare, entry) if is_server else bare)
+    if preset is not None and (is_server or preset == runtime):
         tables.append(calibration.runtimes.get(preset, {}))
     result = dict(entry)
     for table in tables:

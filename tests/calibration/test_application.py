@@ -89,6 +89,14 @@ def test_what_a_preset_says_of_its_server_outweighs_the_bare_runtime() -> None:
     assert now["handle"] == "9us"  # the table of the preset's own name
 
 
+def test_a_bare_runtimes_preset_that_changed_its_loop_is_the_other_runtime() -> None:
+    # Not asyncio's costs, and not those over uvloop's: the preset "asyncio" only says how it runs.
+    uvloop = '[runtimes.uvloop]\nrequest = "7us"\nhandle = "2us"\nmemory = { base = "9MB" }\n'
+    entry = SCENARIO + '[[schedulers]]\npreset = "asyncio"\nloop = "uvloop"\n'
+    loop = calibrated(entry, MINE + uvloop).schedulers[0].model_dump(by_alias=True)
+    assert (loop["request"], loop["handle"], loop["memory"]["base"]) == ("7us", "2us", "9MB")
+
+
 def test_a_knob_of_a_lock_that_an_entry_does_not_have_is_left_out() -> None:
     text = SCENARIO + '[[schedulers]]\nkind = "thread_pool"\npolicy = "python"\n'
     assert first(calibrated(text))["switch_interval"] == "1ms"
