@@ -22,40 +22,39 @@ def test_the_peak_is_the_base_and_a_price_for_each_thing_that_is_there(scheduler
 
 RUNTIME_WITHIN = 0.25
 """How far Go, Node.js and Python may be from what was published, at 100,000 tasks and more."""
-HEAP_WITHIN = 0.50
-"""... and a JVM at 10,000: it lets its heap grow before it collects, 6.2 kB per virtual thread."""
+HEAP_WITHIN = 0.35
+"""... and a JVM, whose heap depends on the machine's memory and on how long its pauses took."""
+
+
+def within(scheduler: str) -> float:
+    return HEAP_WITHIN if scheduler == "virtual-threads" else RUNTIME_WITHIN
 
 
 def of_2024(scheduler: str, tasks: int) -> float:
     return memory.PUBLISHED_2024_MB[scheduler][memory.TASKS.index(tasks)]
 
 
-def test_ten_thousand_coroutines_need_what_was_published() -> None:
-    published = of_2024("asyncio", 10_000)
-    assert memory.peak_mb("asyncio", 10_000) == pytest.approx(published, rel=RUNTIME_WITHIN)
-
-
-def test_ten_thousand_virtual_threads_need_half_of_what_was_published_or_more() -> None:
-    published = of_2024("virtual-threads", 10_000)
-    assert memory.peak_mb("virtual-threads", 10_000) == pytest.approx(published, rel=HEAP_WITHIN)
+@pytest.mark.parametrize("scheduler", ["asyncio", "virtual-threads", "node"])
+def test_ten_thousand_tasks_need_what_was_published(scheduler: str) -> None:
+    published = of_2024(scheduler, 10_000)
+    assert memory.peak_mb(scheduler, 10_000) == pytest.approx(published, rel=within(scheduler))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "scheduler",
-    [
-        "go",
-        "asyncio",
-        pytest.param(
-            "node",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="28 % too low: the preset takes the slope of a million promises, 0.5 kB, "
-                "and the first 100,000 were published with 0.83 kB each",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("scheduler", memory.PUBLISHED_2024_MB)
 def test_a_hundred_thousand_tasks_need_what_was_published(scheduler: str) -> None:
     published = of_2024(scheduler, 100_000)
-    assert memory.peak_mb(scheduler, 100_000) == pytest.approx(published, rel=RUNTIME_WITHIN)
+    assert memory.peak_mb(scheduler, 100_000) == pytest.approx(published, rel=within(scheduler))
+
+
+MOST_GB = 4.0
+"""What simulating a million tasks may take."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", memory.PUBLISHED_2024_MB)
+def test_a_million_tasks_need_what_was_published_and_4_gb_to_simulate(scheduler: str) -> None:
+    made = memory.apart(scheduler, 1_000_000)
+    published = of_2024(scheduler, 1_000_000)
+    assert made.peak_mb == pytest.approx(published, rel=within(scheduler))
+    assert made.taken_gb < MOST_GB
