@@ -21,15 +21,23 @@ wait within a ``parallel`` step counts by what its slowest branch waited for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from simsched.observe.kept import pinned_s, waited_after_loss_s
 from simsched.observe.quota_books import STOPPED, QuotaBooks
 from simsched.observe.record import BlameRow, PinnedRow, Stall
-from simsched.observe.sharing import Gate, Holders, shared
+from simsched.observe.sharing import Holders, shared
+from simsched.observe.slots import (
+    OTHERS_FREE,
+    SLOTTED,
+    Limits,
+    SingleThread,
+    cases_of_thread,
+    cases_of_workers,
+)
 from simsched.observe.stays import (
     CORES,
     HOME,
@@ -41,14 +49,16 @@ from simsched.observe.stays import (
     Stays,
     chosen,
     joined,
+    made,
 )
 from simsched.observe.steps import NOBODY, StepNames
 from simsched.sim.task import PERMITS, PINNED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
-    from simsched.scenario import Host, SchedulerSpec
 
 HOME_CAUSES: Final = {
     "event_loop": "loop",
@@ -56,13 +66,8 @@ HOME_CAUSES: Final = {
     "goroutine": "Ps",
     "virtual_thread": "carriers",
 }
-SLOTTED: Final = frozenset({"goroutine", "virtual_thread"})
-"""Kinds whose tasks do not say what the worker that is woken for them waits for. While one of their
-slots is free, it is a core."""
 LOOP: Final = "loop:"
 """What the places begin with that are one of several loops. They are one cause, not several."""
-OTHERS_FREE: Final = ", others free"
-"""What the names of causes end with where a task waits for one thread while others are free."""
 CORE_CAUSE: Final = "core"
 QUOTA_CAUSE: Final = "quota"
 WORTH_SETTLING: Final = 1 << 15
@@ -72,42 +77,6 @@ SLICE: Final = 1 << 12
 numpy need not ask the operating system for memory, which takes longer than adding up."""
 
 Window = tuple[float, float]
-Cases = Iterator[tuple[int, Holders, Gate | None]]
-"""Where a wait is booked, who has what is waited for, and which of the time counts."""
-
-
-class SingleThread(NamedTuple):
-    """One thread of a pool in which no thread does what is another's."""
-
-    pool: str
-    beside: int
-    """The place where waits are booked for which the thread is taken, but not all of its pool."""
-
-
-class Limits(NamedTuple):
-    """What there is of workers and cores."""
-
-    slots: float | None = None
-    """Workers of one process at most, if that is known."""
-    cores: int = 0
-    quota_period_s: float | None = None
-    """Of a CPU quota, if there is one."""
-    pools: Mapping[str, float] = {}
-    """Threads beside the workers, of one process, by the name of their place."""
-
-
-def limits_of(
-    host: Host, spec: SchedulerSpec, workers: int | None, pools: Mapping[str, int]
-) -> Limits:
-    """Of a host and of a scheduler that may have so many workers, in all of its processes."""
-    slots = None if workers is None else float(workers)
-    if slots is not None and spec.kind != "sync_workers":  # those are one queue's
-        slots /= spec.processes
-    if spec.kind == "reactor":
-        slots = 1.0  # each loop is a place of its own
-    period_s = None if host.cpu_quota is None else host.cpu_period_s
-    each = {name: threads / spec.processes for name, threads in pools.items()}
-    return Limits(slots, host.cores, period_s, each)
 
 
 class Blame:
@@ -132,6 +101,8 @@ class Blame:
         self._sums: dict[tuple[int, int], FloatArray] = {}  # by place and class; one per key
         self._told: dict[tuple[str, int, int, str], float] = {}
         self._pinned_s: dict[int, float] = {}  # by key
+        self.after_loss_s = 0.0  # waits of those whose worker was taken from them
+        self.occupied: list[float] = []  # by the runtime: from, to, process, and so on
         self._stall_s = 0.0, 0.0  # the longest one, from and to
         self._inside: list[Intervals] = []  # what the loop was held by meanwhile
         self._recent: list[Intervals] = []  # ... and of the last two blocks, by whom at all
@@ -174,15 +145,17 @@ class Blame:
         if self.kind == "sync_workers":  # whoever is free first takes the next connection
             owners = owners._replace(process=np.zeros_like(owners.process))
         stays = Stays(entries, owners, self.names, self.kind, self.slice_s, self._loops)
-        waits, holds = stays.waits_for_workers(), stays.holds_of_workers()
+        waits = stays.waits_for_workers()
+        holds = [self._of_the_runtime(), *stays.holds_of_workers()]
         place = holds[-1].station // PROCESSES  # a call in an executor is no part of a stall
         at_workers = chosen(holds[-1], (place == HOME) | np.isin(place, sorted(self._loops)))
         if any(note >= PERMITS for note in stays.present):
             waits.append(stays.waits_for_permits())
             holds += stays.holds_of_permits()
         if PINNED in stays.present:
-            for key, seconds in stays.pinned_s():
+            for key, seconds in pinned_s(stays):
                 self._pinned_s[key] = self._pinned_s.get(key, 0.0) + seconds
+            self.after_loss_s += waited_after_loss_s(stays)
         if self.quota is not None:
             self.quota.wait(stays.waits_for_quota())
             for part in holds:
@@ -193,6 +166,13 @@ class Blame:
         self._waits += waits
         self._holds += holds
         self._pending += sum(len(part.start_s) for part in (*waits, *holds))
+
+    def _of_the_runtime(self) -> Intervals:
+        """What the runtime has done with its own slots since the last look: nobody's holds."""
+        turns = np.array(self.occupied, np.float64).reshape(-1, 3)
+        self.occupied.clear()
+        nobody = np.full(len(turns), NOBODY)
+        return made(turns[:, 0], turns[:, 1], nobody, HOME * PROCESSES + turns[:, 2], 1.0)
 
     def is_due(self) -> bool:
         """Whether so much has come in that adding it up is worth its while."""
@@ -231,9 +211,13 @@ class Blame:
         all_of_it = mine.weight if place == CORES else np.ones(len(mine.start_s))
         holders = Holders(mine, all_of_it.astype(np.float64, copy=False))
         if place in self._threads:
-            cases = self._cases_of_thread(station, holders, holds)
+            cases = cases_of_thread(station, holders, holds, self._threads, self.limits)
         else:
-            cases = self._cases(place, holders, chosen(holds, on_core), window)
+            stops = None if self.quota is None else self.quota.stops(window[0])
+            slots = self.limits.slots if place == HOME else 1.0 if place in self._loops else None
+            woken = place == HOME and self.kind in SLOTTED
+            computing = chosen(holds, on_core) if woken else None
+            cases = cases_of_workers(place, holders, slots, stops, computing, self.limits.cores)
         for where, of, gate in cases:
             for victim, sums in shared(waits, of, *window, len(self.names.pairs), gate):
                 if where != place and place in self._threads:  # it is only being woken
@@ -243,41 +227,6 @@ class Blame:
                 if before is not None:
                     sums[: len(before)] += before
                 self._sums[where, victim] = sums
-
-    def _cases_of_thread(self, station: int, holders: Holders, holds: Intervals) -> Cases:
-        """Who waits for one thread waits for its pool only while all threads of that are taken."""
-        place, process = divmod(station, PROCESSES)
-        thread = self._threads[place]
-        pool = [number for number, other in self._threads.items() if other.pool == thread.pool]
-        taken = chosen(holds, np.isin(holds.station, np.array(pool) * PROCESSES + process))
-        size = self.limits.pools.get(thread.pool, 1.0)
-        gate = Gate(taken, size, None, lambda free, _: ~free)
-        yield place, holders, gate
-        yield thread.beside, holders, gate._replace(when=lambda free, _: free)
-
-    def _cases(self, place: int, holders: Holders, computing: Intervals, window: Window) -> Cases:
-        """What is waited for, and who has it: workers as long as none is free, else a core.
-
-        A worker that is free is being woken, or its thread waits in the host's own queue, or on a
-        core that is stopped because the quota is used up.
-        """
-        slots = self.limits.slots if place == HOME else 1.0 if place in self._loops else None
-        by_slots = place == HOME and self.kind in SLOTTED
-        if slots is None or not (by_slots or self.quota is not None):
-            yield place, holders, None
-            return
-        stops = None if self.quota is None else self.quota.stops(window[0])
-        gate = Gate(holders.of, slots, stops, lambda free, stopped: ~(free & stopped))
-        if by_slots:
-            yield place, holders, gate._replace(when=lambda free, _: ~free)
-            weight = computing.weight.astype(np.float64)
-            on_cores = Holders(computing, weight, self.limits.cores - 0.5)
-            yield CORES, on_cores, gate._replace(when=lambda free, stopped: free & ~stopped)
-        else:
-            yield place, holders, gate
-        if stops is not None and len(stops.start_s):
-            stopped_cores = Holders(stops, np.ones(len(stops.start_s)))
-            yield QUOTA, stopped_cores, gate._replace(when=lambda free, stopped: free & stopped)
 
     def rows(self) -> list[BlameRow]:
         """All blame, in the order of cause, victim, culprit and step."""
@@ -302,6 +251,15 @@ class Blame:
         """For how long workers were pinned, by class and step, in that order."""
         rows = (PinnedRow(*self.names.pairs[key], s) for key, s in self._pinned_s.items() if s > 0)
         return sorted(rows)
+
+    def figures(self, rows: Iterable[BlameRow]) -> dict[str, float]:
+        """Of the waits, how long those are that are of a kind of their own."""
+        beside_idle_s = sum(row.seconds for row in rows if row.cause.endswith(OTHERS_FREE))
+        found = {
+            "waited_beside_idle_s": beside_idle_s,
+            "waited_after_handoff_s": self.after_loss_s,
+        }
+        return {name: seconds for name, seconds in found.items() if seconds}
 
     def watch(self, start_s: float, end_s: float) -> None:
         """The loop was away from its poll. The longest such time is kept, and what it did then."""
@@ -330,9 +288,3 @@ class Blame:
 def _split(of: Intervals, until_s: float) -> tuple[Intervals, list[Intervals]]:
     """What begins before ``until_s``, and what is left for later: what ends after it."""
     return chosen(of, of.start_s < until_s), [chosen(of, of.end_s > until_s)]
-
-
-def beside_idle(rows: Iterable[BlameRow]) -> dict[str, float]:
-    """How long requests waited for one thread of a pool while others had nothing to do."""
-    seconds = sum(row.seconds for row in rows if row.cause.endswith(OTHERS_FREE))
-    return {"waited_beside_idle_s": seconds} if seconds else {}

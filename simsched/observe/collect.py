@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from simsched.observe.blame import beside_idle
 from simsched.observe.logs import N_BINS
 from simsched.observe.record import COMPLETED, PARTS, UNFINISHED, ResourceUse, RunRecord
 from simsched.observe.series import UnitLog, binned_mean, binned_sum, integral, steps
@@ -46,7 +45,7 @@ def collect(run: Simulation, end_s: float) -> RunRecord:
         bin_s=duration_s / N_BINS,
         series=series,
         peak=peak,
-        activity=_activity(run, end_s) | beside_idle(blame),
+        activity=_activity(run, end_s) | ledger.blame.figures(blame),
         waits=_waits(run, duration_s),
         worker_time_s=_worker_time(run, books.parts_s, series, duration_s),
         join_parts_s=books.join_parts_s,

@@ -53,6 +53,9 @@ class Notes(Observer):
     def lost(self, now: float, task: Task) -> None:
         task.marks += LOST, now
 
+    def occupied(self, since_s: float, now: float, process: int) -> None:
+        self.blame.occupied += since_s, now, process
+
     def asked(self, now: float, task: Task, name: str) -> None:
         task.marks += self._note(name) + ASKED, now
 

@@ -93,14 +93,17 @@ class BlameRow(NamedTuple):
 
 
 class PinnedRow(NamedTuple):
-    """For how long requests of one class kept carriers that could do nothing meanwhile."""
+    """For how long requests of one class kept slots that could do nothing meanwhile.
+
+    Carriers of virtual threads that were pinned; Ps of Go in system calls, until handed on.
+    """
 
     culprit: int
-    """Class that was pinned."""
+    """Class that kept them."""
     step: str
     """What it did meanwhile, or what it waited for."""
     seconds: float
-    """Carrier seconds, summed over requests."""
+    """Seconds of such slots, summed over requests."""
 
 
 class Stall(NamedTuple):
@@ -166,7 +169,7 @@ class RunRecord:
     blame: list[BlameRow] = field(default_factory=list)
     """Who made whom wait, sorted."""
     pinned: list[PinnedRow] = field(default_factory=list)
-    """Which steps pinned carriers, sorted; of virtual threads only. Over [0, `end_s`)."""
+    """Which steps pinned carriers or kept Ps, sorted. Over [0, `end_s`)."""
     longest_stall: Stall | None = None
     """Of an event loop; None for other schedulers, or where the loop never had anything to do."""
 

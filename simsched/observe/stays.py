@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simsched.observe.kept import kept_until_s, pinned
 from simsched.observe.marks import ASKED, GAVE, TOOK, WHATS
 from simsched.sim.task import (
     ADMISSION,
@@ -28,14 +29,13 @@ from simsched.sim.task import (
     NO_GIL,
     NO_QUOTA,
     PERMITS,
-    PINNED,
     RESOURCE,
     RUN_QUEUE,
     STEPS,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from simsched.observe.marks import Entries
     from simsched.observe.series import FloatArray
@@ -245,9 +245,9 @@ class Stays:
             held = self.going & (part > RUN_QUEUE)
         elif self.kind in ("event_loop", "reactor"):
             held = held | (part == BLOCKING)
-        elif self.kind == "virtual_thread":
-            held = held | self.pinned()
-        elif self.kind != "goroutine":
+        elif self.kind in ("virtual_thread", "goroutine"):
+            held = held | pinned(self)
+        else:
             # Who goes on without queueing again has kept its worker.
             held = held | (self.going & (part > RUN_QUEUE) & (following == CPU))
         if MOVED in self.present:  # the threads of executors are held throughout
@@ -256,7 +256,7 @@ class Stays:
             held = np.where(away, self.going & (part > RUN_QUEUE), held)
         rows = np.flatnonzero(held)
         no_core, no_gil = self.noted(NO_CORE), self.noted(NO_GIL)
-        start_s, end_s, key = self.start_s[rows], self.end_s[rows], self.keys(rows)
+        start_s, end_s, key = self.start_s[rows], kept_until_s(self, rows), self.keys(rows)
         station = self.station[rows]
         on_core = (part[rows] == CPU).astype(np.float32)
         if no_core is None and no_gil is None:
@@ -272,19 +272,6 @@ class Stays:
         with np.errstate(invalid="ignore", divide="ignore"):
             on_core = on_core * np.maximum(1.0 - off_s / (end_s - start_s), 0.0)
         return [*found, made(start_s, end_s, key, station, on_core)]
-
-    def pinned(self) -> BoolArray:
-        """In which stays a task waits without letting its worker go."""
-        noted = self.noted(PINNED)
-        return np.zeros(len(self.part), np.bool_) if noted is None else noted > 0
-
-    def pinned_s(self) -> Iterator[tuple[int, float]]:
-        """What tasks did, by key, while they were pinned, and for how long."""
-        rows = np.flatnonzero(self.pinned())
-        keys = self.keys(rows)
-        seconds = np.bincount(keys, self.end_s[rows] - self.start_s[rows])
-        for key in np.unique(keys).tolist():
-            yield key, float(seconds[key])
 
     # -- at resources and locks --------------------------------------------------------------
 

@@ -73,12 +73,14 @@ def culprit(row: Blame, scheduler: SchedulerResult | None = None) -> str:
     if row.culprit is None:
         return "nobody (runtime)"
     text = f"{row.culprit}: {row.step}" if row.step else row.culprit
-    return f"{text} (pinned)" if scheduler is not None and _is_pinned(row, scheduler) else text
+    return text if scheduler is None else text + _kept(row, scheduler)
 
 
-def _is_pinned(row: Blame, scheduler: SchedulerResult) -> bool:
+def _kept(row: Blame, scheduler: SchedulerResult) -> str:
+    """Whether the culprit was not at work, but kept its slot while it waited itself."""
     steps = {(pinned.culprit, pinned.step) for pinned in scheduler.pinned}
-    return row.cause == "carriers" and (row.culprit, row.step) in steps
+    how = {"carriers": " (pinned)", "Ps": " (in a system call)"}
+    return how.get(row.cause, "") if (row.culprit, row.step) in steps else ""
 
 
 def worst(scheduler: SchedulerResult, most: int | None = MOST_ROWS) -> list[Blame]:
@@ -117,7 +119,7 @@ def blame_sentences(result: ResultDocument) -> list[tuple[str, str]]:
     for scheduler in result.schedulers:
         rows = worst(scheduler, None)
         texts = [_sentence(rows[0], scheduler) + _stall(scheduler)] if rows else []
-        texts += _pinned(scheduler)
+        texts += _pinned(scheduler) + _after_handoff(scheduler, result.replications)
         if texts:
             found.append((scheduler.name, "; ".join(texts)))
     return found
@@ -132,7 +134,22 @@ def _pinned(scheduler: SchedulerResult) -> list[str]:
         f"{row.culprit} in {row.step} ({format_percent(row.share.value)} of their time)"
         for row in worth[:MOST_PINNED]
     ]
-    return [f"carriers are pinned by {', '.join(steps)}"]
+    how = (
+        "Ps stay in system calls of" if scheduler.kind == "goroutine" else "carriers are pinned by"
+    )
+    return [f"{how} {', '.join(steps)}"]
+
+
+def _after_handoff(scheduler: SchedulerResult, replications: int) -> list[str]:
+    """How much of the waiting for Ps is of goroutines that had one and lost it in a system call."""
+    seconds = replications * (scheduler.activity.get("waited_after_handoff_s") or 0.0)
+    waited_s = sum(row.total_s for row in scheduler.blame if row.cause == "Ps")
+    if not waited_s or seconds < LEAST_SHARE * waited_s:
+        return []
+    share = format_percent(min(1.0, seconds / waited_s))
+    return [
+        f"{share} of the waiting for Ps is after a hand-off, which took one away in a system call"
+    ]
 
 
 def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
@@ -142,7 +159,7 @@ def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
     if row.culprit is None:
         return f"{text} that nobody has: {_reasons(row, scheduler)}"
     doing = f" in {row.step}" if row.step else ""
-    doing += " (pinned)" if _is_pinned(row, scheduler) else ""
+    doing += _kept(row, scheduler)
     done = "used up" if row.cause == "quota" else "taken"
     return f"{text}, {done} by {row.culprit}{doing}"
 

@@ -122,7 +122,8 @@ class SchedulerResult(Part):
     )
     pinned: list[Pinned] = Field(
         default=[],
-        description="Which steps pinned carriers of virtual threads, the longest first.",
+        description="Which steps pinned carriers of virtual threads, or kept Ps of Go in system "
+        "calls until they were handed on, the longest first.",
     )
     longest_stall: LongestStall | None = Field(
         default=None, description="Of event loops; null for other kinds."

@@ -206,17 +206,17 @@ class Blame(Part):
 
 
 class Pinned(Part):
-    """For how long requests of one class, in one step, kept carriers that could do nothing else."""
+    """For how long requests of one class, in one step, kept slots that could do nothing else."""
 
-    culprit: str = Field(description="Request class that was pinned.")
+    culprit: str = Field(description="Request class that kept them.")
     step: str = Field(description="The step, or what it waited for, as in blame.")
-    carriers: Estimate = Field(description="Carriers pinned by it on average, whole run.")
+    carriers: Estimate = Field(description="Carriers, or Ps, kept by it on average, whole run.")
     share: Estimate = Field(
-        description="The same over the number of carriers without spare ones: above 1 only where "
+        description="The same over their number, without spare carriers: above 1 only where "
         "spares compensate."
     )
     total_s: float = Field(
-        description="Sum over requests and replications, whole run, carrier seconds."
+        description="Sum over requests and replications, whole run, seconds of slots."
     )
 
 

@@ -75,6 +75,8 @@ class GoCalls(GoSched):
         p.status = SYSCALL
         self.sysmon.look_soon()
         self.enter(g, BLOCKING)
+        p.caller = g
+        self.observers.pinned(clock.now, g)
         m.thread.sleep()
         yield clock.event_at(clock.now + seconds, IO_DONE | g.index)
         if self.dead:
@@ -86,6 +88,7 @@ class GoCalls(GoSched):
             yield wait
         self.observers.worked(clock.now, g, 0.0, m.thread)
         if p.m is m and p.status == SYSCALL:
+            p.caller = None
             p.status = RUNNING
             p.syscall_tick += 1
             return

@@ -154,12 +154,14 @@ class Gc:
             self._take(chunk_s)
             self._at_work += 1
             cost_s, m.owed_s = m.owed_s + chunk_s, 0.0
+            began_s = clock.now
             wait = m.thread.run(cost_s)
             if wait is not None:
                 yield wait
             self._at_work -= 1
             self._done_s += chunk_s
             observers.overhead(clock.now, cost_s)
+            observers.occupied(began_s, clock.now, sched.machine.process)
             observers.spent("gc_cpu_s", chunk_s)
             if kept and clock.now - since_s >= OWN_QUEUE_KEPT_S:
                 kept = False

@@ -76,7 +76,7 @@ class P:
     """A processor: the right to run goroutines, with a queue and timers of its own."""
 
     __slots__ = (
-        "busy", "index", "m", "name", "queue", "sched_changed_s", "sched_tick",
+        "busy", "caller", "index", "m", "name", "queue", "sched_changed_s", "sched_tick",
         "seen_sched_s", "seen_sched_tick", "seen_syscall_s", "seen_syscall_tick",
         "status", "syscall_tick", "timers",
     )  # fmt: skip
@@ -88,6 +88,7 @@ class P:
         self.timers = Timers()
         self.status = IDLE
         self.m: M | None = None
+        self.caller: Task | None = None  # the goroutine in a system call that has it still
         self.busy = False
         self.sched_tick = 1
         self.sched_changed_s = 0.0

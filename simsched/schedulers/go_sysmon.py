@@ -158,5 +158,8 @@ class Sysmon:
             p.busy = False
             sched.observers.busy(now, p.name, -1)
         sched.observers.counted("handoffs", 1)
+        if p.caller is not None:
+            sched.observers.lost(now, p.caller)
+            p.caller = None
         sched.hand_off_p(p)
         return True

@@ -9,9 +9,9 @@ import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simsched.observe.blame import limits_of
 from simsched.observe.collect import collect
 from simsched.observe.ledger import Ledger
+from simsched.observe.slots import limits_of
 from simsched.sim.clients import Clients
 from simsched.sim.clock import Clock
 from simsched.sim.machine import Machine

@@ -81,10 +81,13 @@ class Observer:
         """There, the task waits for this one thread of several. Told after ``moved``."""
 
     def pinned(self, now: float, task: Task) -> None:
-        """The task waits and keeps the worker it has, which blocks with it. Told as it begins."""
+        """The task waits and keeps the slot it has, so that nobody else runs. Told as it begins."""
 
     def lost(self, now: float, task: Task) -> None:
-        """The worker that a task kept while it waits is taken from it."""
+        """The slot that a task kept while it waits is taken from it."""
+
+    def occupied(self, since_s: float, now: float, process: int) -> None:
+        """The runtime had one of its own slots until now, for work of its own."""
 
     def asked(self, now: float, task: Task, name: str) -> None:
         """The task is about to wait for a permit of a resource."""

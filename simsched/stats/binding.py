@@ -233,18 +233,21 @@ def _workers(
         return [_Candidate(share, 2 if 1 < limit >= cores else 0, text + _on(records))]
     noun = NOUNS.get(kind, "workers")
     text = f"{number(busy)} of {limit} {noun} are taken on average ({percent(share)})"
-    text += _pinned(records, limit) or _on(records)
+    text += _pinned(records, kind, limit) or _on(records)
     # Fewer workers than cores: they are the cause, where both are as busy as they can be.
     return [_Candidate(share, 2 if limit >= cores else 0, text)]
 
 
-def _pinned(records: Sequence[RunRecord], limit: int) -> str:
-    """How many of the taken carriers are pinned, where that is worth a word."""
+def _pinned(records: Sequence[RunRecord], kind: str, limit: int) -> str:
+    """How many of the taken carriers are pinned, where that is worth a word.
+
+    A P in a system call does nothing either until it is handed on.
+    """
     pinned_s = sum(row.seconds for record in records for row in record.pinned)
     pinned = pinned_s / sum(record.end_s for record in records)
     if pinned < LEAST_PINNED * limit:
         return ""
-    text = f", {number(pinned)} of them pinned"
+    text = f", {number(pinned)} of them {'in system calls' if kind == 'goroutine' else 'pinned'}"
     return f"{text} ({percent(pinned / limit)} of their time)" if pinned <= limit else text
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 from kit import (
     GO,
@@ -21,6 +23,14 @@ from kit import (
     run,
     tomcat,
 )
+
+from simsched.observe.blame import Blame
+from simsched.observe.marks import parse
+from simsched.observe.record import BlameRow
+from simsched.observe.slots import Limits
+from simsched.observe.stays import Owners
+from simsched.observe.steps import NOBODY
+from simsched.sim.task import CPU, ENDED, N_PARTS, RUN_QUEUE
 
 from .blames import blame_of, blamed, step
 
@@ -243,3 +253,62 @@ def test_the_quota_is_told_of_a_request_that_has_not_ended() -> None:
     """A gives up at 70 ms, in the middle of a stop that began at 50."""
     record = run(tomcat(1), request("cpu 80ms", timeout="70ms"), **in_container(1, 0.5)).record
     assert blame_of(record) == {("quota", "A", "A cpu"): 20.0}
+
+
+# -- Ps and system calls ----------------------------------------------------------------------
+
+ONE_P: Spec = {**GO, "GOMAXPROCS": 1}
+FILE = {**step("20ms", "read", "blocking"), "kind": "file"}
+
+
+def test_a_p_is_held_by_a_system_call_until_the_monitor_hands_it_on() -> None:
+    """One P. A reads a file from 1 to 21 ms; the monitor, which looks every 20 us and has seen the
+    call begin, takes the P from it at 1.02 ms. B comes at 1.001 ms, and has it from then on.
+    """
+    two = request([step("1ms", "parse"), FILE, step("1ms", "send")]), request("cpu 5ms", at=1.001)
+    record = run(ONE_P, *two, cores=2).record
+    assert blame_of(record) == {("Ps", "B", "A read"): 0.019}
+    assert record.activity["handoffs"] == 1
+    (kept,) = record.pinned
+    assert (letter(kept.culprit), kept.step, ms(kept.seconds)) == ("A", "read", 0.02)
+    assert "waited_after_handoff_s" not in record.activity  # it is free when A comes back
+
+
+def test_who_comes_back_without_a_p_waits_for_those_who_have_them() -> None:
+    """A calls from 1 to 5 ms. B, there since 0.5, has its P from 1.02 to 9.02 ms; then A has it."""
+    call = {**FILE, "blocking": "4ms"}
+    two = request([step("1ms", "parse"), call]), request("cpu 8ms", at=0.5)
+    record = run(ONE_P, *two, cores=2).record
+    assert blame_of(record) == {
+        ("Ps", "B", "A parse"): 0.5,
+        ("Ps", "B", "A read"): 0.02,
+        ("Ps", "A", "B cpu"): 4.02,
+    }
+    assert ms(record.activity["waited_after_handoff_s"]) == 4.02
+
+
+def test_a_short_call_keeps_its_p() -> None:
+    """A's call lasts until 1.01 ms: the monitor does not see it. B is there since 0.5 ms."""
+    call = {**FILE, "blocking": "10us"}
+    steps = [step("1ms", "parse"), call, step("1ms", "send")]
+    found = blamed(ONE_P, request(steps), request("cpu 1ms", at=0.5), cores=2)
+    assert found == {
+        ("Ps", "B", "A parse"): 0.5,
+        ("Ps", "B", "A read"): 0.01,
+        ("Ps", "B", "A send"): 1.0,
+    }
+
+
+def test_a_p_that_the_collector_marks_with_is_nobodys() -> None:
+    """What the runtime does with a slot of its own is no request's fault, and no core's."""
+    blame = Blame("goroutine")
+    blame.knows(Limits(slots=1.0, cores=1))
+    victim = [float(RUN_QUEUE), 0.0, float(CPU), 3.0, float(ENDED), 4.0]
+    blame.occupied += 0.0, 3.0, 0
+    key = blame.names.key(0, "cpu")
+    blame.names._computing, blame.names._waiting = [[key]], [[NOBODY]]
+    blame.names._other = [[NOBODY] * N_PARTS]
+    one = np.zeros(1, np.int32)
+    blame.add(parse([victim]), Owners(one, one, one))
+    blame.settle(math.inf)
+    assert blame.rows() == [BlameRow("Ps", 0, -1, "", 3.0)]

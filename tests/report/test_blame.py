@@ -203,6 +203,25 @@ def test_steps_that_pin_carriers_are_named_and_marked() -> None:
     assert "report: read (pinned)" in render_dashboard(doc)
 
 
+def test_a_p_that_stays_in_a_system_call_is_called_so() -> None:
+    """Two replications in which 25 s each of the 200 s are waits after a hand-off."""
+    kept = {"culprit": "report", "step": "read"} | {
+        "carriers": {"value": 0.2, "ci95": None},
+        "share": {"value": 0.05, "ci95": None},
+        "total_s": 9.0,
+    }
+    doc = document(
+        [row("search", "report", "read", 0.2, cause="Ps")],
+        kind="goroutine", pinned=[kept], activity={"waited_after_handoff_s": 25.0},
+    ) | {"replications": 2}  # fmt: skip
+    ((_, text),) = blame_sentences(validate_result(doc))
+    assert text == (
+        "100% of search's waiting is for a P, taken by report in read (in a system call); Ps stay "
+        "in system calls of report in read (5.00% of their time); 25.0% of the waiting for Ps is "
+        "after a hand-off, which took one away in a system call"
+    )
+
+
 def test_the_page_has_a_bar_per_victim_and_a_segment_per_culprit() -> None:
     figure = figures(validate_result(document()))["blame"]
     assert figure.layout["yaxis"]["ticktext"] == ["search<br>tomcat", "report<br>tomcat"]

@@ -80,6 +80,14 @@ def test_carriers_that_are_pinned_are_counted() -> None:
     )
 
 
+def test_ps_in_system_calls_are_counted() -> None:
+    made = record(cores=0.5, workers=1.9, limit=2, times={"cpu": 1.0})
+    made.pinned = [PinnedRow(0, "read", 5.0)]
+    assert binding([made], "goroutine", 2, 0.0) == (
+        "1.9 of 2 Ps are taken on average (95 %), 0.5 of them in system calls (25 % of their time)"
+    )
+
+
 def test_spare_carriers_may_be_pinned_beyond_the_number_of_carriers() -> None:
     made = record(cores=0.1, workers=20.5, limit=4, times={"cpu": 1.0})
     made.pinned = [PinnedRow(0, "read", 200.0)]
