@@ -40,8 +40,8 @@ class TestOracles:
 
     @pytest.mark.xfail(
         strict=True,
-        reason="485 predicted, 355 measured: a guest often gives a woken thread its core 2 to 4 ms "
-        "late, which is not modelled",
+        reason="485 predicted, 355 measured: one echo in five is 2 to 5 ms late; what that is not, "
+        "and what it may be, is told in tests/published/gil_tables.py",
     )
     def test_o12_there_are_355_echoes_a_second_with_an_interval_of_1_ms(self) -> None:
         measured = 355
