@@ -6,7 +6,7 @@ does not hide another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from simsched.scenario.base import Finding
 from simsched.scenario.deadlocks import Hold, deadlocks
 from simsched.scenario.distributions import Column
 from simsched.scenario.steps import LockStep, RequestClass, UseStep, inner_steps
-from simsched.scenario.suggest import did_you_mean
+from simsched.scenario.suggest import did_you_mean, one_of
 
 Path = tuple[str | int, ...]
 
@@ -33,6 +33,7 @@ class Draft:
     class_names: Mapping[int, str] = field(default_factory=dict)
     capacities: Mapping[str, int | None] = field(default_factory=dict)
     scheduler_names: Mapping[int, str] = field(default_factory=dict)
+    locked_classes: Mapping[int, Sequence[Any]] = field(default_factory=dict)
 
 
 def check(draft: Draft) -> Iterator[Finding]:
@@ -40,6 +41,7 @@ def check(draft: Draft) -> Iterator[Finding]:
     yield from _duplicates(draft.class_names, ("workload", "requests"), "class")
     yield from _duplicates(draft.scheduler_names, ("schedulers",), "scheduler")
     yield from _columns(draft)
+    yield from _unknown_classes(draft)
     holds = [hold for i, c in draft.classes.items() for hold in holds_of(c, i)]
     yield from _unknown_resources(draft, holds)
     yield from _lock_kinds(holds)
@@ -57,6 +59,19 @@ def _duplicates(names: Mapping[int, str], path: Path, what: str) -> Iterator[Fin
                 f'give each {what} its own name = "..."',
             )
         first.setdefault(name, index)
+
+
+def _unknown_classes(draft: Draft) -> Iterator[Finding]:
+    """Classes that a scheduler has rules for exist."""
+    names = list(draft.class_names.values())
+    for i, classes in draft.locked_classes.items():
+        for j, name in enumerate(classes):
+            if isinstance(name, str) and name not in names:
+                yield Finding(
+                    ("schedulers", i, "LockOSThread", j),
+                    f'there is no class "{name}"',
+                    did_you_mean(name, names) or one_of(names),
+                )
 
 
 def _columns(draft: Draft) -> Iterator[Finding]:

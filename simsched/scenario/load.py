@@ -199,6 +199,11 @@ def _rules_of_valid_parts(data: dict[str, Any]) -> Iterator[Complaint]:
         scheduler_names=_texts(
             {i: default_name(entry) for i, entry in _entries(data.get("schedulers")).items()}
         ),
+        locked_classes={
+            i: names
+            for i, entry in _entries(data.get("schedulers")).items()
+            if isinstance(names := entry.get("LockOSThread"), list)
+        },
     )
     for finding in check(draft):
         yield Complaint(finding.path, finding.message, hint=finding.hint)

@@ -21,6 +21,7 @@ from simsched.scenario.scalars import (
     PositiveDuration,
 )
 from simsched.scenario.slo import SloRules
+from simsched.scenario.spec_go import GoroutineSpec
 from simsched.scenario.specs import SchedulerSpec
 from simsched.scenario.steps import RequestClass
 from simsched.scenario.units import format_duration
@@ -218,6 +219,11 @@ class Scenario(Model):
                 class_names=dict(enumerate(c.name for c in self.classes)),
                 capacities={name: r.capacity for name, r in self.resources.items()},
                 scheduler_names=dict(enumerate(s.name for s in self.schedulers)),
+                locked_classes={
+                    i: s.locked_classes
+                    for i, s in enumerate(self.schedulers)
+                    if isinstance(s, GoroutineSpec)
+                },
             )
         )
 

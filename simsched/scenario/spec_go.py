@@ -9,7 +9,7 @@ from pydantic import Field
 from simsched.scenario.base import Model
 from simsched.scenario.host import Host
 from simsched.scenario.memory import GoroutineMemory
-from simsched.scenario.scalars import Duration, IntRange, PositiveDuration, PositiveSize
+from simsched.scenario.scalars import Duration, IntRange, Name, PositiveDuration, PositiveSize
 from simsched.scenario.spec_base import AutoCount, Count, ReadingSpec
 
 FIRST_WITH_QUOTA = "1.25"
@@ -118,6 +118,17 @@ class GoroutineSpec(ReadingSpec):
         "GODEBUG=asyncpreemptoff=1.",
     )
 
+    cgo_s: Duration = Field(
+        alias="cgo",
+        default=40e-9,
+        description='Cost of a call into C (a blocking step of kind "native"), CPU time.',
+    )
+    locked_classes: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
+        alias="LockOSThread",
+        default=(),
+        description="Classes whose requests lock their goroutine to an OS thread: they call "
+        "runtime.LockOSThread first.",
+    )
     gc: GoGc | None = Field(
         default=None, description="The garbage collector, if it is modelled: a table."
     )

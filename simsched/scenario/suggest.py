@@ -17,8 +17,12 @@ def nearest(word: object, options: Iterable[str]) -> str | None:
         by_plain.setdefault(_plain(option), option)
     plain = _plain(str(word))
     cutoff = 0.6 if len(plain) > 3 else 0.5  # "bd" and "db" have a ratio of 0.5
-    found = difflib.get_close_matches(plain, list(by_plain), n=1, cutoff=cutoff)
-    return by_plain[found[0]] if found else None
+    found = difflib.get_close_matches(plain, by_plain, n=len(by_plain) or 1, cutoff=cutoff)
+    if not found:
+        return None
+    # Of equally like ones the shortest: "gp" is a slip for "go" rather than for "go-http".
+    likeness = {option: difflib.SequenceMatcher(None, option, plain).ratio() for option in found}
+    return by_plain[max(found, key=lambda option: (likeness[option], -len(option)))]
 
 
 def did_you_mean(word: object, options: Iterable[str]) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simsched.schedulers.go_locked import GoLocked
 from simsched.schedulers.go_parts import RUNNING, SYSCALL, M
-from simsched.schedulers.go_sched import ALIVE, GoSched
+from simsched.schedulers.go_sched import ALIVE
 from simsched.sim.clock import IO_DONE, Process
 from simsched.sim.task import BLOCKING, CPU, Task
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from simsched.workload.program import Op
 
 
-class GoCalls(GoSched):
+class GoCalls(GoLocked):
     """Calls that a goroutine makes while its M runs it."""
 
     def _burst(self, m: M, g: Task, demand_s: float) -> Process:

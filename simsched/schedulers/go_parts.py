@@ -104,8 +104,8 @@ class M:
     """An OS thread of the Go runtime."""
 
     __slots__ = (
-        "back_off_s", "backed_off", "current", "inherit", "owed_s", "p", "spinning", "take",
-        "thread", "token", "was_spinning",
+        "back_off_s", "backed_off", "current", "inherit", "locked", "owed_s", "p", "spinning",
+        "take", "thread", "token", "was_spinning",
     )  # fmt: skip
 
     def __init__(self, thread: OsThread) -> None:
@@ -116,6 +116,7 @@ class M:
         self.was_spinning = False
         self.current: Task | None = None  # the goroutine whose code it runs
         self.take: Task | None = None  # what netpoll gave it to run first
+        self.locked: Task | None = None  # the only goroutine that it may run
         self.inherit = False  # the goroutine found inherits the time slice
         self.owed_s = 0.0  # scheduling costs, paid with the next burst
         self.back_off_s = 0.0  # a pause before another P's runnext may be stolen

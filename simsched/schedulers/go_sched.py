@@ -51,6 +51,7 @@ class GoSched(Scheduler):
         self.sysmon = Sysmon(self)
         self.ingress = GoIngress(self, spec)
         self.gc = Gc(self, spec.gc) if spec.gc is not None else None
+        self.locked_ms: dict[Task, M] = {}  # whose goroutine may run nowhere else
         self.dead = False
         self.inside: dict[Task, None] = {}  # requests that the process would take with it
 

@@ -22,7 +22,8 @@ connection; serving it starts another (``startBackgroundRead``), and every ``go`
 ready network may go unnoticed until its P looks there again, or ``sysmon`` does.
 
 ``blocking`` steps of kind ``socket`` and ``synchronized`` park like any other wait (Go has no
-blocking sockets and no monitors); ``file`` and ``native`` are system calls.
+blocking sockets and no monitors); ``file`` is a system call, and ``native`` one through cgo, which
+for the scheduler is the same (``cgocall`` says ``entersyscall``).
 
 A ``parallel`` step is a ``go`` statement for each branch and a ``WaitGroup``: ``newproc`` puts each
 new goroutine into ``runnext``, from where the one before moves on to the ring, and calls ``wakep``.
@@ -35,20 +36,18 @@ parent, which waits until all of them have returned.
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 from simsched.schedulers.go_calls import GoCalls
 from simsched.schedulers.go_find import find_runnable
 from simsched.schedulers.go_parts import M, ThreadLimitExceeded
 from simsched.schedulers.go_sched import ALIVE, CREATED
-from simsched.sim.clock import IO_DONE, Call, Process
+from simsched.sim.clock import Process
 from simsched.sim.task import BLOCKING, CPU, IO, RUN_QUEUE, Task
 from simsched.workload import program as op_code
 
 SYSCALL_KINDS = frozenset({"file", "native"})
 PER_CONNECTION = ("direct", "accept")  # ways in of net/http
-SHORTEST_POLL_S = 1e-6  # epoll_wait as a system call, even where it does not wait
 
 
 class Goroutine(GoCalls):
@@ -80,90 +79,17 @@ class Goroutine(GoCalls):
                 return
             g = find_runnable(self, m)
             if g is None:
-                if m.back_off_s:
-                    back_off_s, m.back_off_s = m.back_off_s, 0.0
-                    wait = m.thread.run(back_off_s)
-                    if wait is not None:
-                        yield wait
-                    self.observers.overhead(self.clock.now, back_off_s)
-                    continue
+                yield from self._back_off(m) if m.back_off_s else self._wait_for_work(m)
+                continue
+            owner = self.locked_ms.get(g) if self.locked_ms else None
+            if owner is not None and owner is not m:
+                self._start_locked(m, owner)
                 yield from self._wait_for_work(m)
                 continue
             yield from self._execute(m, g)
-
-    def _wait_for_work(self, m: M) -> Process:
-        """Nothing to do: wait for the network if nobody does yet, else park."""
-        had_p = m.p is not None
-        if had_p:
-            self._release_p(m)
-        m.thread.sleep()
-        m.token = token = self.clock.event()
-        timer: Call | None = None
-        if had_p and self.poller is None:
-            self.poller = m
-            self.poll_since_s = self.clock.now
-            self.poll_until_s = min(p.timers.earliest_s() for p in self.ps)
-            if self.poll_until_s < float("inf"):
-                # One that is due is on somebody else's P, and that P's M on its way to it.
-                now = self.clock.now
-                at_s = now + SHORTEST_POLL_S
-                if self.poll_until_s > now:
-                    at_s = now + self.poll_timeout_s(self.poll_until_s - now)
-                timer = self.clock.call_at(at_s, IO_DONE, self._poll_times_out)
-            yield token
-            if timer is not None:
-                timer.cancel()
-            self._back_from_netpoll(m)
-        else:
-            self.idle_ms.append(m)
-            yield token
-
-    def poll_timeout_s(self, delay_s: float) -> float:
-        """``netpoll(delay)``: whole milliseconds, cut off, but at least one; and late, as all are.
-
-        So a timer that is less than a millisecond away ends the wait up to a millisecond late, and
-        one that is further away is waited for twice. Source: Go runtime/netpoll_epoll.go.
-        """
-        resolution_s = self.spec.poll_resolution_s
-        if resolution_s:
-            delay_s = max(resolution_s, math.floor(delay_s / resolution_s + 1e-9) * resolution_s)
-        return delay_s + self.host.timer_slack_s
-
-    def _release_p(self, m: M) -> None:
-        p = m.p
-        assert p is not None
-        if m.spinning:
-            m.spinning = False
-            m.was_spinning = True
-            self.n_spinning -= 1
-        else:
-            m.was_spinning = False
-        m.p = None
-        self.idle_p_put(p)
-        if p.busy:
-            p.busy = False
-            self.observers.busy(self.clock.now, p.name, -1)
-
-    def _poll_times_out(self, _: Call) -> None:
-        self.break_netpoll()
-
-    def _back_from_netpoll(self, m: M) -> None:
-        """Distribute what the network has; go on with a P if there is an idle one."""
-        self.poller = None
-        self.poll_until_s = float("inf")
-        self.last_poll_s = self.clock.now
-        ready = self.netpoll()
-        p = self.idle_p_get()
-        if p is None:
-            self.inject(ready, None)
-            return
-        self.acquire_p(m, p)
-        if ready:
-            m.take = ready[0]
-            self.inject(ready[1:], p)
-        elif m.was_spinning:
-            m.spinning = True
-            self.n_spinning += 1
+            while m.locked is not None and not self.dead:
+                yield from self._stop_locked(m)
+                yield from self._execute(m, m.locked)
 
     # -- running a goroutine -----------------------------------------------------------------
 
@@ -197,6 +123,8 @@ class Goroutine(GoCalls):
             m.owed_s += self.spec.create_s + self.spec.request_s
             if self.gc is not None:
                 self.gc.allocates(m)
+            if self.spec.locked_classes:
+                self._lock(m, g)
             if self.ingress.kind in PER_CONNECTION:
                 self.wake_p()  # newproc: each request starts a goroutine
         g.thread = m.thread
@@ -223,6 +151,8 @@ class Goroutine(GoCalls):
                     return
                 self.step_done(g)
                 continue
+            if op.kind == "native" and op.code == op_code.BLOCKING:
+                m.owed_s += self.spec.cgo_s
             if m.owed_s or m.thread.core is None:
                 yield from self._burst(m, g, 0.0)
             if self.detailed:
@@ -280,6 +210,7 @@ class Goroutine(GoCalls):
 
     def _finish(self, m: M, g: Task) -> None:
         del self.inside[g]
+        self._unlock(m, g)
         if g.cancelled or g.broken:
             for heir in self.drop_held(g):
                 self._grant(heir, m)

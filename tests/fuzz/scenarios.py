@@ -20,7 +20,7 @@ from simsched.scenario import Scenario
 from .parts import Chance, arrivals, connections, host, resources
 from .servers import schedulers
 from .steps import classes
-from .ways import with_neighbours, with_ways_in
+from .ways import with_go_options, with_neighbours, with_ways_in
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -51,6 +51,8 @@ def tables_of(seed: int) -> dict[str, Any]:
     # Streams of their own: what was drawn before stays as it was.
     with_ways_in(Chance(random.Random(f"ways {seed}")), machine, entries)
     with_neighbours(Chance(random.Random(f"neighbours {seed}")), machine)
+    names = [request["name"] for request in requests]
+    with_go_options(Chance(random.Random(f"go {seed}")), names, entries)
     return {
         "scenario": run,
         "host": machine,

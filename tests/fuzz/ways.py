@@ -39,3 +39,21 @@ def with_neighbours(chance: Chance, machine: dict[str, Any]) -> None:
         machine["steal"] = chance.rng.choice([0.02, 0.1, 0.5])
         # Tidy: not a multiple of the quantum, as nothing that is drawn is one.
         machine["steal_slice"] = chance.rng.choice(["200us", "3ms", "20ms"])
+
+
+def with_go_options(chance: Chance, names: list[str], entries: list[dict[str, Any]]) -> None:
+    """Let some Go programs collect garbage, and some lock goroutines to threads; in place."""
+    for entry in entries:
+        if entry["kind"] != "goroutine":
+            continue
+        if chance.of(0.3):
+            entry["gc"] = {
+                "live_heap": chance.rng.choice(["10kB", "1MB", "30MB"]),
+                "allocation": chance.rng.choice(["1kB", "300kB", "5MB"]),
+                "GOGC": chance.rng.choice([5, 100, 400]),
+                "pause": chance.cost(50, 1000),
+            }
+        if chance.of(0.3):
+            entry["LockOSThread"] = [name for name in names if chance.of(0.5)]
+        if chance.of(0.3):
+            entry["cgo"] = chance.cost(1, 100)

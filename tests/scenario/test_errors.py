@@ -85,8 +85,8 @@ def test_an_unknown_key_shows_the_keys_there_are_and_the_nearest() -> None:
         "   | ^^^^^^^^^\n"
         '   = expected: one of the keys "preset", "name", "memory", "processes", "listen", '
         '"cpu_factor", "ingress", "read", "submit", "kind", "GOMAXPROCS", "go", "create", '
-        '"switch", "steal", "request", "sysmon", "poll_resolution", "thread_create", '
-        '"maxThreads", "asyncpreempt"\n'
+        '"switch", "steal", "request", "accept", "sysmon", "poll_resolution", "thread_create", '
+        '"maxThreads", "asyncpreempt", "cgo", "LockOSThread", "gc"\n'
         '   = help: did you mean "maxThreads"?'
     )
 

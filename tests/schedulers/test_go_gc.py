@@ -24,11 +24,11 @@ class Chunks(Observer):
     """When each piece of marking ended: nothing else costs anything here."""
 
     def __init__(self) -> None:
-        self.ended: list[float] = []
+        self.ends: list[float] = []
 
     def overhead(self, now: float, seconds: float) -> None:
         if seconds:
-            self.ended.append(ms(now))
+            self.ends.append(ms(now))
 
 
 def same(one: RunRecord, other: RunRecord) -> bool:
@@ -90,7 +90,7 @@ class TestWorkers:
         arrivals = [request("cpu 1ms") for _ in range(300)]
         finished = run(collecting(allocation="50kB"), *arrivals, watch=[chunks])
         assert counts(finished) == (1, 10)
-        took = chunks.ended[-1] - chunks.ended[0]
+        took = chunks.ends[-1] - chunks.ends[0]
         # Looking only every 0.1 ms, and when a request of 1 ms ends.
         assert 10 / (0.25 * 1.2) - 1.1 <= took <= 10 / 0.25 + 1.1
 
@@ -112,7 +112,7 @@ class TestWorkers:
         arrivals = [request("cpu 1us", at=i) for i in [*range(10), 20]]
         finished = run(collecting(4), *arrivals, cores=4, watch=[chunks])
         assert counts(finished) == (1, 10)
-        assert chunks.ended[-1] == pytest.approx(9 + 10 / 4, abs=0.1)  # one chunk
+        assert chunks.ends[-1] == pytest.approx(9 + 10 / 4, abs=0.1)  # one chunk
 
     def test_who_allocates_after_the_work_is_done_helps_no_more(self) -> None:
         arrivals = [request("cpu 1ms", at=2 * i) for i in range(10)]

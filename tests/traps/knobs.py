@@ -8,6 +8,7 @@ import tomli
 
 from simsched.scenario.base import Model
 from simsched.scenario.spec_event_loop import LIBUV_KNOBS, PYTHON_LOOP_KNOBS
+from simsched.scenario.spec_go import GoGc
 from simsched.scenario.spec_thread_pool import KNOBS
 from simsched.scenario.steps import STEP_KINDS
 
@@ -222,6 +223,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, str]]] = {
             "cpu_factor": "1.3",
             "ingress": '"reader"',
             "gc": '{ live_heap = "5MB", allocation = "1MB" }',
+            "LockOSThread": '["a"]',
         },
     ),
     "goroutine, reader": (
@@ -439,6 +441,7 @@ def identity_of(spec: Any) -> tuple[str, ...]:
 def knobs_of(spec: Any) -> set[str]:
     """The knobs that a specification may have."""
     others: set[str] = set()
+    inner: set[str] = set()  # of a table that is absent by default
     if spec.kind == "thread_pool":
         others = {
             knob for policy, knobs in KNOBS.items() if policy != spec.policy for knob in knobs
@@ -447,5 +450,7 @@ def knobs_of(spec: Any) -> set[str]:
         # Node has a loop of its own and no interpreter lock: both can only be what they are.
         others = {"gil", "loop", *PYTHON_LOOP_KNOBS} if spec.loop == "libuv" else set(LIBUV_KNOBS)
     elif spec.kind == "goroutine":
-        others = {"go"}  # it matters under a quota only, and has a test of its own
-    return fields_of(type(spec)) - IDENTITY - others
+        inner = {f"gc.{knob}" for knob in fields_of(GoGc)}
+        # They matter under a quota only, and where C is called: they have tests of their own.
+        others = {"go", "cgo"}
+    return (fields_of(type(spec)) | inner) - IDENTITY - others

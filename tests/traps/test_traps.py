@@ -126,6 +126,11 @@ def test_trap_02_the_version_of_go_matters_under_a_quota() -> None:
     assert ignored(base, {"schedulers.0.go": '"1.24"'}) == []
 
 
+def test_trap_02_what_a_call_into_c_costs_matters_where_there_is_one() -> None:
+    base = loads_scenario(k.with_step(k.GO, 'blocking = "1ms", kind = "native"'))
+    assert ignored(base, {"schedulers.0.cgo": '"1ms"'}) == []
+
+
 def test_trap_02_no_knob_of_a_scheduler_is_left_out() -> None:
     listed: dict[tuple[str, ...], set[str]] = {}
     wanted: dict[tuple[str, ...], set[str]] = {}
