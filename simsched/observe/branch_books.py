@@ -32,6 +32,7 @@ class BranchBooks:
         # Index of the request and CPU of each branch; index and parts of the slowest ones.
         self._cpu: list[tuple[npt.NDArray[np.int32], FloatArray]] = []
         self._join: list[tuple[npt.NDArray[np.int32], FloatArray]] = []
+        self._gil: dict[Task, dict[tuple[int, str], float]] = {}  # by class and step of the holder
 
     def forked(self, now: float, branch: Task) -> None:
         """One more."""
@@ -42,6 +43,15 @@ class BranchBooks:
         """One less."""
         del self.live[branch]
         self.log.add(-now)
+
+    def waits_for_gil(self, branch: Task, culprit: int, step: str, seconds: float) -> None:
+        """A branch under way has waited for the interpreter lock, which somebody had."""
+        waits = self._gil.setdefault(branch, {})
+        waits[culprit, step] = waits.get((culprit, step), 0.0) + seconds
+
+    def waited_for_gil(self, branch: Task) -> dict[tuple[int, str], float]:
+        """All such waits of a branch that has ended; told once."""
+        return self._gil.pop(branch, {})
 
     def pack(self, closed: npt.NDArray[np.int32], parts_s: FloatArray) -> None:
         """Take what diaries say. Rows of ``closed`` begin with request and BRANCH or SLOWEST."""

@@ -158,7 +158,10 @@ class Ledger(Logs):
         all_s = sum(holders.values())
         share = seconds / all_s if all_s else 0.0  # nothing but rounding
         for (culprit, step), held_s in holders.items():
-            self.blame.tell("gil", task.class_id, culprit, step, held_s * share)
+            if task.parent is None:
+                self.blame.tell("gil", task.class_id, culprit, step, held_s * share)
+            else:  # it counts if this turns out to be the slowest branch
+                self.branches.waits_for_gil(task, culprit, step, held_s * share)
 
     def released(self, now: float, task: Task) -> None:
         del self.given_up[task]
@@ -174,6 +177,9 @@ class Ledger(Logs):
 
     def _close_branch(self, now: float, branch: Task, *, ended: bool) -> None:
         slowest = waits_for(self.live.get(branch.index), branch, ended)
+        for (culprit, step), seconds in self.branches.waited_for_gil(branch).items():
+            if slowest:
+                self.blame.tell("gil", branch.class_id, culprit, step, seconds)
         self._close(now, branch, SLOWEST if slowest else BRANCH, branch.marks)
 
     def _close(self, now: float, task: Task, outcome: int, marks: list[float]) -> None:

@@ -16,6 +16,8 @@ from kit import (
     Spec,
     hold,
     ms,
+    offload,
+    parallel,
     request,
     run,
     scenario_of,
@@ -31,7 +33,7 @@ from simsched.sim.engine import Simulation
 from simsched.sim.observer import Observers
 from simsched.workload import draw
 
-from .blames import blamed, step
+from .blames import blame_of, blamed, step
 from .runs import DEFAULT_OS, POISSON, SCHEDULERS, WORKLOADS, unwatched, workload_scenario
 
 # -- the loop ---------------------------------------------------------------------------------
@@ -251,6 +253,22 @@ def test_a_thread_blames_the_step_on_the_loop_for_the_lock() -> None:
     found = blamed(LOOP, request(hashing), rendering, cores=2)
     assert 5.0 <= found[("gil", "A", "B render")] <= 5.0 + SLACK
     assert found[("gil", "B", "A hash")] == 4.0
+
+
+def test_of_the_waits_for_the_lock_in_branches_those_of_the_slowest_count() -> None:
+    """B's branches compute in two threads that are there already: 20 ms, and 4 after an io of 2.
+
+    The one waits for the lock while the other has it. The long one is the slower one, which waits
+    for 4 ms in all; what the short one waits in its shadow delays nobody.
+    """
+    first = [offload("to_thread", "io 1ms")]
+    long = [offload("to_thread", [step("20ms", "long")])]
+    short = [{"io": "2ms"}, offload("to_thread", [step("4ms", "short")])]
+    record = run(
+        LOOP, request([parallel(first, first)]), request([parallel(long, short)], at=10), cores=4
+    ).record
+    assert blame_of(record) == {("gil", "B", "B short"): 4.0}
+    assert ms(record.join_parts_s[1, PARTS.index("gil")]) == 4.0
 
 
 def test_the_loop_of_another_process_stalls_nobody() -> None:
