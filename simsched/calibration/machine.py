@@ -37,6 +37,8 @@ class Machine:
         hz: Timer ticks per second.
         quota_cores: Cores that the control group grants; None: no limit is known.
         governor: Policy of the clock frequency.
+        steal: Share of the time in which a hypervisor had cores that were wanted, since the start:
+            what ``host.steal`` is, if the machine was busy. None: not told.
     """
 
     system: str
@@ -49,6 +51,7 @@ class Machine:
     hz: int | None
     quota_cores: float | None
     governor: str | None
+    steal: float | None = None
 
     @property
     def linux(self) -> bool:
@@ -103,6 +106,7 @@ def look() -> Machine:
         hz=_ticks_per_second(),
         quota_cores=_quota(),
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        steal=stolen_share(_text("/proc/stat") or ""),
     )
 
 
@@ -176,6 +180,19 @@ def _ticks_per_second() -> int | None:
     with suppress(OSError):
         return round(1.0 / time.clock_getres(CLOCK_MONOTONIC_COARSE))
     return None
+
+
+def stolen_share(stat: str) -> float | None:
+    """Of the time that cores were wanted, the share that a hypervisor had them: from /proc/stat.
+
+    Its first line counts ticks: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+    """
+    found = re.match(r"cpu((?: +\d+){8})", stat)
+    if found is None:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = map(int, found[1].split())
+    wanted = user + nice + system + irq + softirq + steal
+    return steal / wanted if wanted else 0.0
 
 
 def _quota() -> float | None:

@@ -20,6 +20,8 @@ EPILOG = "\n".join(
         "  0    always, whatever is missing: simulations need none of it",
     )
 )
+RARE_STEAL = 0.01
+"""Share of stolen time that matters to nobody's tail."""
 ENABLES = {
     "go": "goroutines and net/http",
     "jdk": "virtual threads, Java pools and the JDK's HTTP server",
@@ -116,6 +118,10 @@ def _machine_lines(machine: Machine) -> list[Line]:
     else:
         throttled = quota < cores
         lines.append((not throttled, "quota", f"{quota:g} cores"))
+    if machine.steal is not None:
+        text = f"{machine.steal:.1%} of busy time"
+        rare = machine.steal < RARE_STEAL
+        lines.append((rare, "steal", text + ("" if rare else ": see host.steal; it makes tails")))
     if machine.governor is not None:
         steady = machine.governor == "performance"
         text = machine.governor + ("" if steady else "; performance keeps the clock steady")

@@ -51,6 +51,31 @@ def test_a_noisy_machine_is_called_noisy(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "noisy" in text
 
 
+@pytest.mark.parametrize(
+    ("stat", "share"),
+    [
+        ("cpu  60 10 20 900 5 0 0 10 0 0\ncpu0 30 5 10 450 2 0 0 5 0 0\n", 0.1),
+        ("cpu  60 10 20 900 5 0 10 0 0 0\n", 0.0),
+        ("cpu  0 0 0 900 5 0 0 0 0 0\n", 0.0),
+        ("cpu  60 10 20 900\n", None),  # Linux before 2.6.11
+        ("", None),
+    ],
+)
+def test_what_is_stolen_is_a_share_of_what_was_wanted(stat: str, share: float | None) -> None:
+    """10 of 100 ticks in which cores had something to run; the 905 idle ones do not count."""
+    assert machine.stolen_share(stat) == share
+
+
+@pytest.mark.parametrize(("steal", "advice"), [(0.004, False), (0.03, True), (None, False)])
+def test_a_guest_that_loses_its_cores_is_told_so(
+    steal: float | None, advice: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "stolen_share", lambda _: steal)
+    text = call("doctor").stdout
+    assert ("host.steal" in text) == advice
+    assert ("of busy time" in text) == (steal is not None)
+
+
 def test_every_tool_says_what_it_enables() -> None:
     assert {tool.name for tool in survey()} == set(doctor_command.ENABLES)
 

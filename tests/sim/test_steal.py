@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from kit import jdk, ms, replicate, scenario_of, spec_of
 
+from simsched.calibration import loads_calibration
 from simsched.scenario import Host as HostSpec
 from simsched.scenario import Scenario, ScenarioError, loads_scenario
 from simsched.scenario.offered import offered_load
@@ -158,6 +159,19 @@ class TestTurns:
         assert abs(away / n - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
 
 
+UNTOLD = """
+scenario = { name = "guest", duration = "1s" }
+host = { cores = 2 }
+[workload]
+arrivals = { kind = "poisson", rate = "100/s" }
+[[workload.requests]]
+name = "a"
+steps = [{ cpu = "1ms" }]
+[[schedulers]]
+preset = "go"
+"""
+
+
 def loaded(steal: float, rate: int = 600, **more: Any) -> Scenario:
     """Two cores on which so many requests a second compute for a millisecond each."""
     return scenario_of(
@@ -251,6 +265,12 @@ class TestJudgement:
     def test_no_runtime_counts_fewer_cores(self) -> None:
         """A guest sees the virtual cores that it has been given."""
         assert HostSpec(cores=4, steal=0.5).quota_processors == 4
+
+    def test_it_is_a_constant_of_a_machine_that_a_calibration_may_tell(self) -> None:
+        text = 'schema = "simsched.calibration/1"\nname = "vm"\n[host]\nsteal = 0.05\n'
+        told = loads_calibration(text + '[host.steal_slice]\nvalue = "2ms"\nhow = "by hand"\n')
+        scenario = loads_scenario(UNTOLD, calibration=told)
+        assert (scenario.host.steal, scenario.host.steal_slice_s) == (0.05, 2e-3)
 
     def test_there_is_no_closed_form(self) -> None:
         scenario = loaded(0.1)
