@@ -3,7 +3,7 @@
     python -m tests.published            print it
     python -m tests.published --write    and put it into README.md
 
-Two experiments take minutes and print tables of their own: ``python -m tests.published.spring``
+Two experiments take minutes and make tables of their own: ``python -m tests.published.spring``
 (20,000 to 60,000 users) and ``python -m tests.published.memory`` (a million tasks).
 
 Nothing is chosen: every figure of every other experiment is in it, misses included. A prediction

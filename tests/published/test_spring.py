@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from simsched.observe.record import COMPLETED, TIMED_OUT
+from simsched.observe.record import COMPLETED
 
 from . import spring
 from .rows import RATE_WITHIN, WITHIN
@@ -13,26 +12,45 @@ from .rows import RATE_WITHIN, WITHIN
 
 @pytest.mark.slow
 def test_o3_at_full_size() -> None:
-    small, large, netty = spring.plateaus()
+    small, large, *netty = spring.plateaus()
     for row in (small, large):  # whatever the number of users
         assert row[1] == pytest.approx(8192 / 2.1, rel=RATE_WITHIN)
         assert row[1] == pytest.approx(row[2], rel=RATE_WITHIN)
-    assert netty[1] == pytest.approx(60010 / 2.1, rel=RATE_WITHIN)
-    assert netty[1] == pytest.approx(netty[2], rel=RATE_WITHIN)
+    for (_, predicted, published), users in zip(netty, (20009, 60010, 60010), strict=True):
+        assert predicted == pytest.approx(users / 2.1, rel=RATE_WITHIN)
+        assert predicted == pytest.approx(published, rel=RATE_WITHIN)
 
 
 @pytest.mark.slow
 def test_o3_users_without_a_connection_give_up_after_a_minute() -> None:
-    outcome = spring.users("virtual-threads", 20009, spring.LONG_ENOUGH).outcome
-    assert np.count_nonzero(outcome == TIMED_OUT) == 20009 - 8192
+    assert spring.errors(spring.users("loom-tomcat", 20009, spring.LONG_ENOUGH)) == 20009 - 8192
 
 
 @pytest.mark.slow
 def test_at_5000_a_second_virtual_threads_take_100_to_101_ms() -> None:
-    ((_, predicted, published),) = spring.five_thousand_a_second()
-    assert 100.0 <= predicted <= 101.0
-    assert predicted == pytest.approx(published, rel=RATE_WITHIN)
-    assert set(spring.at_5000_rps().outcome.tolist()) == {COMPLETED}
+    for what, predicted, published in spring.five_thousand_a_second():
+        assert 100.0 <= predicted <= 101.0
+        # The load generator and the garbage collector share the host: 2 ms of p99 are theirs.
+        within = RATE_WITHIN if "p50" in what else WITHIN
+        assert predicted == pytest.approx(published, rel=within)
+    for server in ("loom-tomcat", "loom-netty"):
+        assert set(spring.steady(server, 5000, "3s").outcome.tolist()) == {COMPLETED}
+
+
+@pytest.mark.slow
+def test_of_10000_connections_tomcat_leaves_1808_waiting_and_netty_none() -> None:
+    (_, errors, _), (_, p50_ms, published_ms) = spring.ten_thousand_connections()
+    assert errors == 10_000 - 8192
+    assert p50_ms == pytest.approx(published_ms, rel=RATE_WITHIN)
+    assert set(spring.steady("loom-netty", 10_000, "3s").outcome.tolist()) == {COMPLETED}
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_large_enough_is_as_good_as_virtual_threads() -> None:
+    (_, pool, seen), (_, virtual, seen_too) = spring.five_hundred_threads_of_jmeter()
+    assert pool / virtual == pytest.approx(seen / seen_too, rel=RATE_WITHIN)
+    for predicted, published in ((pool, seen), (virtual, seen_too)):
+        assert predicted == pytest.approx(published, rel=RATE_WITHIN)
 
 
 @pytest.mark.slow
