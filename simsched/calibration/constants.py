@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from simsched.calibration.costs import Cost, Costs
 from simsched.calibration.machine import Machine, base_slice_ms
-from simsched.calibration.rules import HOST, MEMORY, RULES, RUNTIMES, Part, Rule
+from simsched.calibration.rules import HOST, MEMORY, RULES, RUNTIMES, YOUNG, Part, Rule
 
 __all__ = ["LEAST_LEFT", "RUNTIMES", "Constant", "constants_of", "host_constants", "us"]
 
@@ -94,6 +94,9 @@ def constants_of(runtime: str, costs: Costs) -> tuple[list[Constant], list[str]]
             beside = f"; low or high: at {', '.join(others)}" if others else ""
             how = f"RSS per idle {key} at {most}{beside}"
         found.append(_constant(path, cost, _kib if base else _bytes, how))
+        if key == "task" and runtime in YOUNG:
+            path, how = (*at, "memory", "young"), "in the price of a task, as that was measured"
+            found.append(Constant(path, '"0B"', None, None, None, how))
     return found, _line(left_out)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["HOST", "MEMORY", "RULES", "RUNTIMES", "Part", "Rule"]
+__all__ = ["HOST", "MEMORY", "RULES", "RUNTIMES", "YOUNG", "Part", "Rule"]
 
 Part = tuple[float, str]
 """A factor and the test that it multiplies."""
@@ -100,6 +100,9 @@ SHORT, LONG = 0.2**0.5, 4.0**0.5
 """Roots of the milliseconds for which a core idles in two tests: what a wake-up takes grows so."""
 COLD = 1 / (LONG - SHORT)
 
+YOUNG = frozenset(("virtual-threads",))
+"""Runtimes whose new objects have room of their own. So many idle tasks as are measured cannot tell
+it from what is theirs: it takes 100,000 and more."""
 HOST = (
     Rule(
         ("host", "os", "switch_cost"),

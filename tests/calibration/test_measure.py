@@ -118,6 +118,13 @@ def test_memory_is_that_of_the_most_and_its_spread_that_over_their_numbers() -> 
     assert runtime("go")["runtimes.go.memory.base"].value == '"2388KiB"'
 
 
+def test_the_room_of_new_objects_is_not_counted_beside_tasks_that_were_measured_with_it() -> None:
+    threads = runtime("virtual-threads")
+    assert threads["runtimes.virtual-threads.memory.task"].value == '"2636B"'
+    assert threads["runtimes.virtual-threads.memory.young"].value == '"0B"'
+    assert "runtimes.go.memory.young" not in runtime("go")
+
+
 def test_what_is_not_measured_is_left_out_in_one_line() -> None:
     found, left_out = constants_of("uvloop", Costs(TOLD))
     assert found == []
