@@ -32,7 +32,9 @@ def tables(found: Validation) -> Iterator[Table]:
 
 def _table(title: str, *columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 0, 0, 1), pad_edge=False
+    )
     first, *others = columns
     table.add_column(first, overflow="fold", min_width=16)
     for column in others:

@@ -70,8 +70,9 @@ def worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def percent(error: float) -> str:
-    """A relative error as it stands in tables."""
-    return f"{error:+.1%}"
+    """A relative error as it stands in tables: with a sign, unless it is nothing."""
+    text = f"{error:+.1%}"
+    return "0.0%" if text in ("+0.0%", "-0.0%") else text
 
 
 def _demands(found: Validation) -> DataTable:
@@ -98,7 +99,7 @@ def _runtimes(found: Validation) -> DataTable:
             str(row.cases),
             *(f"{row.median[key]:.1%}" for key in ERRORS),
             *(f"{row.worst[key]:.0%}" for key in ("p50", "p99")),
-            ", ".join(row.missed) or "kept",
+            ", ".join(row.missed) or "-",
         )
         for row in found.runtimes
     )

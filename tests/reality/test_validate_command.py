@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simsched.cli.app import app
+from simsched.reality.page import percent
 
 from .measured import write_case
 
@@ -55,3 +56,8 @@ class TestCommand:
         result = self.invoke(*arguments, "--out", str(tmp_path / "out"))
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_an_error_that_is_nothing_has_no_sign() -> None:
+    found = [percent(error) for error in (0.0004, -0.0004, -0.0006, 0.0123)]
+    assert found == ["0.0%", "0.0%", "-0.1%", "+1.2%"]
