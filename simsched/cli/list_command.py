@@ -125,12 +125,14 @@ def show(
 ) -> None:
     """Show a preset, with its sources, or an example, as TOML."""
     from simsched.cli import examples
-    from simsched.cli.console import is_live, stdout_console, write
+    from simsched.cli.console import is_live, stdout_console, warn, write
     from simsched.scenario import Problem, ScenarioError, preset_names, preset_text
     from simsched.scenario.suggest import did_you_mean, one_of
 
     if name in preset_names():
         text = preset_text(name)
+        if name in examples.names():
+            warn("note", f'this is the preset; "simsched init --example {name}" writes the example')
     elif name in examples.names():
         text = examples.path_of(name).read_text(encoding="utf-8")
     else:

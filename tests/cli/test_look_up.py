@@ -82,6 +82,15 @@ def test_a_preset_is_shown_as_its_file_with_sources(name: str) -> None:
     assert shown == (PACKAGE / "presets" / f"{name}.toml").read_text(encoding="utf-8")
 
 
+def test_where_a_preset_has_the_name_of_an_example_the_other_one_is_pointed_to() -> None:
+    both = set(preset_names()) & set(examples.names())
+    assert both == {"webflux"}
+    result = call("show", "webflux")
+    assert result.stdout.startswith("# Spring WebFlux on Reactor Netty")
+    assert "simsched init --example webflux" in result.stderr
+    assert not call("show", "tomcat").stderr
+
+
 def test_an_example_is_shown_as_its_file() -> None:
     assert call("show", "io_heavy").stdout == examples.path_of("io_heavy").read_text()
 
