@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from simsched.reality.page import ERRORS, percent
 from simsched.reality.phases import PHASES
+from simsched.report.units import format_bytes
 
 if TYPE_CHECKING:
     from simsched.reality.replay import Validation
@@ -27,6 +29,8 @@ def tables(found: Validation) -> Iterator[Table]:
         yield _noise(found)
     if found.runtimes:
         yield _runtimes(found)
+    if any(comparison.memory for comparison in found.comparisons):
+        yield _memory(found)
     yield _demands(found)
 
 
@@ -43,9 +47,11 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _errors(found: Validation) -> Table:
-    table = _table("predicted against measured", "case", "load", *TITLES)
+    saturated = any(comparison.saturated for comparison in found.comparisons)
+    title = "predicted against measured" + (", + saturated while it was measured" * saturated)
+    table = _table(title, "case", "load", *TITLES)
     for c in found.comparisons:
-        load = f"{c.load:.2f}{' sat.' if c.saturated else ''}"
+        load = f"{c.load:.2f}{'+' if c.saturated else ' '}"
         table.add_row(c.id, load, *(percent(c.errors[key]) for key in ERRORS))
     return table
 
@@ -80,6 +86,23 @@ def _runtimes(found: Validation) -> Table:
         name = row.runtime if row.load == "steady" else f"{row.runtime}, overload"
         cells = (f"{row.median[key]:.1%}{'*' if key in row.missed else ' '}" for key in ERRORS)
         table.add_row(name, str(row.cases), *cells)
+    return table
+
+
+def _memory(found: Validation) -> Table:
+    """Of the process at its highest, with the driver's own trace in what was measured."""
+    title = "peak memory, median over cases: what is measured holds the driver and its trace, too"
+    table = _table(title, "runtime", "n", "measured", "predicted", "error")
+    families: dict[str, list[dict[str, float]]] = {}
+    for c in found.comparisons:
+        if c.memory:
+            families.setdefault(c.family, []).append(c.memory)
+    for family, rows in families.items():
+        measured, predicted = (median(row[k] for row in rows) for k in ("measured", "predicted"))
+        error = percent(median(row["error"] for row in rows))
+        table.add_row(
+            family, str(len(rows)), format_bytes(measured), format_bytes(predicted), error
+        )
     return table
 
 

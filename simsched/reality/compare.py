@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simsched.reality.cases import MeasuredCase, trace_of
-from simsched.reality.phases import measured_phases
+from simsched.reality.phases import measured_phases, stretch
 
 __all__ = [
     "MEDIANS",
@@ -24,7 +24,7 @@ __all__ = [
     "demands",
     "measured_figures",
     "noise_floor",
-    "reason",
+    "spread_of",
 ]
 
 LEVELS = (50, 95, 99)
@@ -58,6 +58,7 @@ class Comparison:
             "error"; empty where they were not measured.
         phases: Mean seconds of each phase of a request, "measured" and "predicted"; empty unless
             asked for.
+        stretch: By how much longer work took than alone, as of `stretch`; None: not known.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Comparison:
     unfinished: dict[str, int] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     phases: dict[str, dict[str, float]] = field(default_factory=dict)
+    stretch: float | None = None
     took_s: float = field(default=0.0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,6 +140,7 @@ def compare(
         },
         memory=_memory(case.peak_bytes, memory_bytes),
         phases=_phases(measured_phases(arrays), phases),
+        stretch=stretch(arrays, case.record),
         took_s=took_s,
     )
 
@@ -179,23 +182,6 @@ def _saturated(arrival: npt.NDArray[np.float64], latency: npt.NDArray[np.float64
     """Whether latencies grew with time: the last tenth waits twice as long as the third one."""
     tenth = max(1, len(latency) // 10)
     return bool(np.nanmedian(latency[-tenth:]) > 2.0 * np.nanmedian(latency[2 * tenth : 3 * tenth]))
-
-
-def reason(comparison: Comparison, noise: dict[str, dict[str, float]]) -> str:
-    """What the worst error of a case most likely comes from, in a sentence."""
-    key = max(("p50", "p95", "p99"), key=lambda k: abs(comparison.errors[k]))
-    error, cpu = comparison.errors[key], comparison.errors["cpu"]
-    spread = _spread(comparison, key, noise)
-    if spread >= abs(error):
-        return "the repetitions of this trace differ as much"
-    if comparison.saturated:
-        return "saturated: what was measured depends on small differences of CPU use"
-    if abs(cpu) >= 0.02 and (cpu < 0) == (error < 0):
-        less = "less" if cpu < 0 else "more"
-        return f"{abs(cpu):.0%} {less} CPU than was used, which queueing multiplies"
-    if key == "p99":
-        return "the tail hangs on few requests and on who was served first"
-    return "who is served first: CPU use is right, the order is not"
 
 
 def measured_figures(case: MeasuredCase) -> dict[str, float]:
@@ -267,7 +253,7 @@ def demands(
     for key, limit in {"p50": 0.05, "p95": 0.08, "p99": 0.12}.items():
         found.append(_demand(f"in process, nine in ten, {key}", steady, key, limit, _ninth))
     for key in ("p50", "p95", "p99"):
-        clear = [c for c in steady if abs(c.errors[key]) > _spread(c, key, noise)]
+        clear = [c for c in steady if abs(c.errors[key]) > spread_of(c, key, noise)]
         found.append(_demand(f"in process, worst {key}", clear, key, 0.25, max))
     for key, limit in MEDIANS["overload"].items():
         found.append(_demand(f"overload, median error of {key}", over, key, limit, median))
@@ -276,10 +262,16 @@ def demands(
     return found
 
 
-def _spread(
+def spread_of(
     comparison: Comparison, key: str, noise: Mapping[str, Mapping[str, float]] | None
 ) -> float:
-    """Half the range that repetitions of its trace span; 0 where it was measured once."""
+    """Half the range that repetitions of its trace span; 0 where it was measured once.
+
+    Args:
+        comparison: the case.
+        key: the quantity.
+        noise: spread of repetitions, as of `noise_floor`.
+    """
     return (noise or {}).get(trace_of(comparison.id), {}).get(key, 0.0)
 
 

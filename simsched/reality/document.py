@@ -88,6 +88,10 @@ class Case(Part):
         description="Mean seconds before the first instruction, in both works, in the wait between "
         "and after the last; measured and predicted. Empty unless asked for."
     )
+    stretch: float | None = Field(
+        description="Wall time of the work over its length alone: above 1 others had the core. "
+        "Null where it was not measured, or threads of one process interrupt each other."
+    )
     ladder: Ladder = Field(description="Both distributions of latency.")
     reason: str = Field(description="What the largest error most likely comes from.")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simsched.reality.cases import trace_of
-from simsched.reality.compare import Comparison, reason
+from simsched.reality.compare import Comparison
 from simsched.reality.phases import PHASES
+from simsched.reality.reasons import reason
 from simsched.report.figure import DataTable, Figure, line_trace, log_axis
 from simsched.report.files import atomic_write
 from simsched.report.page import page_context, template
@@ -75,6 +76,11 @@ def percent(error: float) -> str:
     return "0.0%" if text in ("+0.0%", "-0.0%") else text
 
 
+def _breakable(case_id: str) -> str:
+    """An id that may go on in the next line between its parts."""
+    return case_id.replace("__", "__\u200b")
+
+
 def _demands(found: Validation) -> DataTable:
     rows = tuple(
         (
@@ -113,10 +119,10 @@ def _cases(found: Validation) -> DataTable:
         "load",
         *ERRORS,
         "±p99 measured",
+        "most likely because",
         "within 1 ms",
         "within 5 %",
         "memory",
-        "most likely because",
     )
     return DataTable(headers, tuple(_row(c, found.noise) for c in found.comparisons))
 
@@ -124,20 +130,20 @@ def _cases(found: Validation) -> DataTable:
 def _row(comparison: Comparison, noise: dict[str, dict[str, float]]) -> tuple[str, ...]:
     spread = noise.get(trace_of(comparison.id), {}).get("p99")
     return (
-        comparison.id,
+        _breakable(comparison.id),
         f"{comparison.load:.2f}" + (", saturated" if comparison.saturated else ""),
         *(percent(comparison.errors[key]) for key in ERRORS),
         "" if spread is None else f"±{spread:.1%}",
+        reason(comparison, noise),
         f"{comparison.within_1_ms:.0%}",
         f"{comparison.within_5_percent:.0%}",
         f"{comparison.memory['error']:+.0%}" if comparison.memory else "",
-        reason(comparison, noise),
     )
 
 
 def _noise(found: Validation) -> DataTable:
     rows = tuple(
-        (name, f"{spread['runs']:.0f}", *(f"±{spread[key]:.1%}" for key in ERRORS))
+        (_breakable(name), f"{spread['runs']:.0f}", *(f"±{spread[key]:.1%}" for key in ERRORS))
         for name, spread in found.noise.items()
     )
     remark = "Half the range over repetitions of one trace, over their median"
@@ -147,7 +153,7 @@ def _noise(found: Validation) -> DataTable:
 def _phases(found: Validation) -> DataTable:
     rows = tuple(
         (
-            c.id,
+            _breakable(c.id),
             *(
                 f"{c.phases['predicted'][key] * 1e6:,.0f} ({c.phases['measured'][key] * 1e6:,.0f})"
                 for key in PHASES

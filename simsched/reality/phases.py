@@ -9,6 +9,7 @@ core then is in "wait" as measured and in "work2" as predicted, so read the two 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from simsched.sim.observer import Observer
 from simsched.sim.task import Task
 
-__all__ = ["PHASES", "StepTimes", "measured_phases", "predicted_phases"]
+__all__ = ["PHASES", "StepTimes", "measured_phases", "predicted_phases", "stretch"]
 
 Array = npt.NDArray[np.float64]
 
@@ -75,3 +76,26 @@ def measured_phases(arrays: Mapping[str, Array]) -> dict[str, float] | None:
     means = {name: float(column[done].mean()) / 1e6 for name, column in columns.items()}
     latency_s = float(arrays["latency_us"][done].mean()) / 1e6
     return means | {"after": latency_s - sum(means.values())}
+
+
+WHOLE = ("asyncio", "asyncio_block", "uvloop", "go", "java_vt")
+"""Runtimes whose work nobody of their own process interrupts, if they have no more Ps or carriers
+than cores: Go and the JDK do not preempt what is as short, or not at all."""
+
+
+def stretch(arrays: Mapping[str, Array], record: Mapping[str, Any]) -> float | None:
+    """By how much longer work took than alone: above 1, other programs had the core meanwhile.
+
+    None where it was not measured, or where threads of one process interrupt each other.
+
+    Args:
+        arrays: of a case.
+        record: its record in the index.
+    """
+    at_once = max(record["config"].get(key, 1) for key in ("gomaxprocs", "parallelism"))
+    if record["runtime"] not in WHOLE or at_once > record["cores"] or "phase1_us" not in arrays:
+        return None
+    done = ~np.isnan(arrays["latency_us"])
+    asked = float((arrays["cpu1_us"] + arrays["cpu2_us"])[done].sum())
+    took = float((arrays["phase1_us"] + arrays["phase2_us"])[done].sum())
+    return took / asked if asked > 0.0 else None

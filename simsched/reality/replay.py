@@ -20,10 +20,10 @@ from simsched.reality.compare import (
     demands,
     measured_figures,
     noise_floor,
-    reason,
 )
 from simsched.reality.document import SCHEMA, to_json
 from simsched.reality.phases import StepTimes, predicted_phases
+from simsched.reality.reasons import reason
 from simsched.reality.scenarios import Unknown, scenario_of
 from simsched.scenario import Scenario, ScenarioError
 from simsched.sim.engine import simulate

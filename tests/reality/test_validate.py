@@ -14,8 +14,9 @@ import simsched
 from simsched.calibration import find_calibration
 from simsched.reality.by_runtime import by_runtime
 from simsched.reality.cases import read_cases
-from simsched.reality.compare import Comparison, demands, reason
+from simsched.reality.compare import Comparison, demands
 from simsched.reality.document import validation_schema
+from simsched.reality.reasons import reason
 from simsched.reality.replay import predict, replay
 
 from .measured import CONFIGS, change, write_case
@@ -160,6 +161,22 @@ def test_the_phases_of_a_request_add_up_to_its_latency(tmp_path: Path, name: str
         assert sum(c.phases[side].values()) == pytest.approx(mean_s)
     assert c.phases["predicted"]["work1"] >= np.mean(case.arrays()["cpu1_us"]) / 1e6 - 1e-9
     assert c.phases["predicted"]["wait"] >= 5e-3 - 1e-9
+
+
+@pytest.mark.parametrize(("name", "stretch"), [("go2", 2.0), ("asyncio", 2.0), ("jf8", None)])
+def test_work_that_takes_longer_than_alone_tells_of_other_programs(
+    tmp_path: Path, name: str, stretch: float | None
+) -> None:
+    """Threads of a pool interrupt each other: of theirs it says nothing."""
+    case_id = f"{name}__mixed__500ps"
+    write_case(tmp_path, case_id, slower=3.0)
+    with np.load(tmp_path / "cases" / f"{case_id}.npz") as data:
+        work1, work2 = data["cpu1_us"], data["cpu2_us"]
+    change(tmp_path, case_id, phase1_us=lambda _: 2 * work1, phase2_us=lambda _: 2 * work2)
+    found = replay(tmp_path)
+    assert found.comparisons[0].stretch == (None if stretch is None else pytest.approx(stretch))
+    (told,) = (case["reason"] for case in found.to_dict()["cases"])
+    assert ("work took 2.0 times as long as alone" in told) == (stretch is not None)
 
 
 def test_looking_at_phases_changes_no_prediction(tmp_path: Path) -> None:

@@ -39,6 +39,23 @@ class TestCommand:
         assert "go2__mixed__500ps" in result.stdout
         assert "median error of p50" in result.stdout
 
+    def test_80_characters_hold_a_case_in_one_line(self, tmp_path: Path) -> None:
+        write_case(tmp_path, "asyncio__cpu_heavy__1500ps__rep0")
+        arguments = ["validate", "--replay", str(tmp_path), "--out", str(tmp_path / "out")]
+        result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
+        lines = result.stdout.splitlines()
+        assert all(len(line) <= 80 for line in lines if not line.startswith("page"))
+        (row,) = (line for line in lines if "asyncio__cpu_heavy__1500ps__rep0" in line)
+        assert row.count("%") == 5
+
+    def test_memory_is_shown_by_runtime_where_it_was_measured(self, tmp_path: Path) -> None:
+        write_case(tmp_path, "jf8__mixed__500ps")
+        index = tmp_path / "index.json"
+        (record,) = json.loads(index.read_text())
+        index.write_text(json.dumps([record | {"rss_kb": {"hwm": 80 * 1024}}]))
+        result = self.invoke("--replay", str(tmp_path), "--out", str(tmp_path / "out"))
+        assert "80.0 MiB" in result.stdout
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
