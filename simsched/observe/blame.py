@@ -1,31 +1,34 @@
 """Blame: who made whom wait, for what, and what the culprit did meanwhile.
 
-At each station (the loop, a pool's threads, processors or carriers, the cores, a resource, a lock)
-there are at any time N_v requests of class v that wait and H holds, H_k of them by requests of one
-class in one step, k. Of the waiting of class v, step k is to blame for
+At each station (the loop, a pool's threads, processors or carriers, the cores, connections, a
+resource, a lock) there are at any time N_v requests of class v that wait and H holds, H_k of them
+by requests of one class in one step, k. Of the waiting of class v, step k is to blame for
 
     integral of N_v(t) H_k(t) / H(t) dt,
 
 so what is waited for is shared out among all who had it at that time. Where nobody held the station
 (a wake-up under way, the runtime's own work), nobody is to blame: key 0. The seconds blamed for the
 waits of a class add up to the parts of the breakdown in which they are booked: admission and run
-queue (loop, threads, core, pools), resource and lock (their names), gil.
+queue (slots of the runtime, core, quota, connections, pools), resource and lock (their names), gil.
+Which of these it is while a slot is free is told in :mod:`simsched.observe.slots`.
 
 Nothing of this happens while requests are simulated: their diaries are read in blocks, and what is
 older than the oldest request under way is added up and forgotten.
 
-What the interpreter lock costs whom is told by the lock itself (``Observer.blamed``). A request's
-wait within a ``parallel`` step counts by what its slowest branch waited for.
+What the interpreter lock costs whom is told by the lock itself (``OsThread.blames``). A request's
+wait within a ``parallel`` step counts by what its slowest branch waited for, the lock included.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from simsched.observe import wires
 from simsched.observe.kept import pinned_s, waited_after_loss_s
 from simsched.observe.quota_books import STOPPED, QuotaBooks
 from simsched.observe.record import BlameRow, PinnedRow, Stall
@@ -39,6 +42,7 @@ from simsched.observe.slots import (
     cases_of_workers,
 )
 from simsched.observe.stays import (
+    CONNECTIONS,
     CORES,
     HOME,
     PROCESSES,
@@ -70,6 +74,7 @@ LOOP: Final = "loop:"
 """What the places begin with that are one of several loops. They are one cause, not several."""
 CORE_CAUSE: Final = "core"
 QUOTA_CAUSE: Final = "quota"
+CONNECTION_CAUSE: Final = "connections"
 WORTH_SETTLING: Final = 1 << 15
 """Intervals that are kept before they are added up, unless many of them go on."""
 SLICE: Final = 1 << 12
@@ -89,7 +94,7 @@ class Blame:
         self.limits = Limits()
         self.quota: QuotaBooks | None = None
         home = "threads" if kind in THREADS else HOME_CAUSES.get(kind, "workers")
-        self.places: list[str] = [home, CORE_CAUSE, QUOTA_CAUSE]
+        self.places: list[str] = [home, CORE_CAUSE, QUOTA_CAUSE, CONNECTION_CAUSE]
         self._place_of: dict[str, int] = {}
         self._loops: set[int] = set()  # places that are loops
         self._threads: dict[int, SingleThread] = {}  # places that are one thread of a pool
@@ -102,6 +107,8 @@ class Blame:
         self._told: dict[tuple[str, int, int, str], float] = {}
         self._pinned_s: dict[int, float] = {}  # by key
         self.after_loss_s = 0.0  # waits of those whose worker was taken from them
+        self.full = wires.FullClock()
+        self._wired = False  # whether a diary has told of waits for connections
         self.occupied: list[float] = []  # by the runtime: from, to, process, and so on
         self._stall_s = 0.0, 0.0  # the longest one, from and to
         self._inside: list[Intervals] = []  # what the loop was held by meanwhile
@@ -145,8 +152,12 @@ class Blame:
         if self.kind == "sync_workers":  # whoever is free first takes the next connection
             owners = owners._replace(process=np.zeros_like(owners.process))
         stays = Stays(entries, owners, self.names, self.kind, self.slice_s, self._loops)
-        waits = stays.waits_for_workers()
+        cut = partial(wires.waits, full=self.full) if stays.present & wires.NOTES else None
+        waits = stays.waits_for_workers(cut)
         holds = [self._of_the_runtime(), *stays.holds_of_workers()]
+        self._wired |= cut is not None
+        if self._wired:
+            holds = [*wires.holds(stays, self.full), *holds]
         place = holds[-1].station // PROCESSES  # a call in an executor is no part of a stall
         at_workers = chosen(holds[-1], (place == HOME) | np.isin(place, sorted(self._loops)))
         if any(note >= PERMITS for note in stays.present):
@@ -210,6 +221,8 @@ class Blame:
         mine = chosen(holds, on_core if place == CORES else holds.station == station)
         all_of_it = mine.weight if place == CORES else np.ones(len(mine.start_s))
         holders = Holders(mine, all_of_it.astype(np.float64, copy=False))
+        if place == CONNECTIONS:
+            holders = holders._replace(all_of_it=self.limits.connections)
         if place in self._threads:
             cases = cases_of_thread(station, holders, holds, self._threads, self.limits)
         else:

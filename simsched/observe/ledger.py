@@ -208,7 +208,7 @@ class Ledger(Logs):
         outcome = closed[:, 1]
         suffers = (outcome >= UNFINISHED) | (outcome == SLOWEST)
         victim = np.where(suffers, closed[:, 3], -1).astype(np.int32)
-        self.blame.add(entries, Owners(victim, closed[:, 4], closed[:, 5]))
+        self.blame.add(entries, Owners(victim, closed[:, 4], closed[:, 5], outcome <= BRANCH))
         self._book_stalls()
         if self.blame.is_due():
             self.blame.settle(self._oldest_s())

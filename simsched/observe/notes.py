@@ -13,11 +13,14 @@ from simsched.sim.task import (
     BLOCKING,
     ENDED,
     IO,
+    LINED,
     LOST,
     MOVED,
     PERMITS,
     PINNED,
     STEPS,
+    UNWIRED,
+    WIRED,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +58,18 @@ class Notes(Observer):
 
     def occupied(self, since_s: float, now: float, process: int) -> None:
         self.blame.occupied += since_s, now, process
+
+    def wants_connection(self, now: float, task: Task) -> None:
+        task.marks += UNWIRED, now
+
+    def in_line(self, now: float, task: Task) -> None:
+        task.marks += LINED, now
+
+    def is_connected(self, now: float, task: Task) -> None:
+        task.marks += WIRED, now
+
+    def connections_full(self, now: float, full: bool) -> None:
+        self.blame.full.turn(now, runs=full)
 
     def asked(self, now: float, task: Task, name: str) -> None:
         task.marks += self._note(name) + ASKED, now

@@ -79,8 +79,8 @@ class BlameRow(NamedTuple):
 
     cause: str
     """What was waited for: a slot of the runtime ("loop", "threads", "workers", "Ps", "carriers"),
-    "core", "quota", "gil", the pool of an executor ("pool:NAME"; with ", others free" one thread of
-    it, while others had nothing to do), or the name of a resource or lock."""
+    "core", "quota", "connections", "gil", the pool of an executor ("pool:NAME"; with ", others
+    free" one thread of it, while others had nothing to do), or the name of a resource or lock."""
     victim: int
     """Class that waited."""
     culprit: int

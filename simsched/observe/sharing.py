@@ -30,6 +30,8 @@ class Holders(NamedTuple):
     """How much of it each of them has."""
     least: float = LEAST_HELD
     """With less than this in use, there is some left for whoever waits: nobody is to blame."""
+    all_of_it: float = 0.0
+    """How much there is, if nobody is to blame for what is neither held nor to be had."""
 
 
 class Gate(NamedTuple):
@@ -99,8 +101,11 @@ def shared(
     weight = holders.weight
     held = axis.level(1, weight, -weight)
     is_held = held > holders.least
-    share_s = np.divide(width_s, held, out=np.zeros(len(held)), where=is_held)
+    there = np.maximum(held, holders.all_of_it)
+    share_s = np.divide(width_s, there, out=np.zeros(len(held)), where=is_held)
     free_s = np.where(is_held, 0.0, width_s)
+    if holders.all_of_it:
+        free_s = width_s - held * share_s
     for victim in np.flatnonzero(np.bincount(waits.key)).tolist():
         one = np.where(waits.key == victim, waits.weight, 0.0).astype(np.float64)
         change = np.concatenate((one, -one))[inner]

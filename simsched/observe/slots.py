@@ -16,7 +16,7 @@ from simsched.observe.sharing import Gate, Holders
 from simsched.observe.stays import CORES, PROCESSES, QUOTA, Intervals, chosen
 
 if TYPE_CHECKING:
-    from simsched.scenario import Host, SchedulerSpec
+    from simsched.scenario import Scenario, SchedulerSpec
 
 SLOTTED: Final = frozenset({"goroutine", "virtual_thread"})
 """Kinds whose tasks do not say what the worker that is woken for them waits for. While one of their
@@ -43,22 +43,28 @@ class Limits(NamedTuple):
     cores: int = 0
     quota_period_s: float | None = None
     """Of a CPU quota, if there is one."""
+    connections: float = 0.0
+    """How many there may be at once; 0 where nothing limits them."""
     pools: Mapping[str, float] = {}
     """Threads beside the workers, of one process, by the name of their place."""
 
 
 def limits_of(
-    host: Host, spec: SchedulerSpec, workers: int | None, pools: Mapping[str, int]
+    scenario: Scenario, spec: SchedulerSpec, workers: int | None, pools: Mapping[str, int]
 ) -> Limits:
-    """Of a host and of a scheduler that may have so many workers, in all of its processes."""
+    """Of a scenario and of a scheduler that may have so many workers, in all of its processes."""
     slots = None if workers is None else float(workers)
     if slots is not None and spec.kind != "sync_workers":  # those are one queue's
         slots /= spec.processes
     if spec.kind == "reactor":
         slots = 1.0  # each loop is a place of its own
+    host, clients = scenario.host, scenario.connections
     period_s = None if host.cpu_quota is None else host.cpu_period_s
+    most = [clients.count] if clients is not None and clients.count else []
+    if spec.listen.max_connections is not None:
+        most.append(spec.listen.max_connections * spec.processes)
     each = {name: threads / spec.processes for name, threads in pools.items()}
-    return Limits(slots, host.cores, period_s, each)
+    return Limits(slots, host.cores, period_s, float(min(most, default=0)), each)
 
 
 def cases_of_workers(

@@ -7,6 +7,7 @@ holding one. Who is to blame for the waits is worked out later (:mod:`simsched.o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -44,14 +45,17 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
-HOME, CORES, QUOTA = 0, 1, 2
-"""Places every run has: where the scheduler's own workers are, the cores of the machine, and what
-its CPU quota allows."""
+HOME, CORES, QUOTA, CONNECTIONS = range(4)
+"""Places every run has: where the scheduler's own workers are, the cores of the machine, what its
+CPU quota allows, and the connections between clients and server."""
 PROCESSES: Final = 1 << 16
 """Station = place * PROCESSES + process: workers of one process do not stall those of another."""
 
 THREADS: Final = frozenset({"thread_pool", "gthread", "sync_workers"})
 """Kinds of schedulers in which a request holds its worker from beginning to end."""
+
+
+Cut = Callable[["Stays", IntArray, "FloatArray", "FloatArray"], "list[Intervals]"]
 
 
 class Intervals(NamedTuple):
@@ -74,6 +78,8 @@ class Owners(NamedTuple):
     """The class whose latency its waits are part of, or -1."""
     program: npt.NDArray[np.int32]
     process: npt.NDArray[np.int32]
+    branch: BoolArray
+    """Whether it is a branch of a request, which has a diary of its own."""
 
 
 def chosen(of: Intervals, rows: IntArray | BoolArray) -> Intervals:
@@ -128,6 +134,7 @@ class Stays:
         diary = np.cumsum(ended) - ended
         self.victim = owners.victim[diary]
         self.process = owners.process[diary]
+        self.branch = owners.branch[diary]
         self.program = owners.program[diary].astype(np.intp)
         self.fresh = np.append(True, ended[:-1]) | (self.part == ADMISSION)
         self.waits = (self.part == IO) | (self.part == BLOCKING)
@@ -182,8 +189,11 @@ class Stays:
 
     # -- at the workers ----------------------------------------------------------------------
 
-    def waits_for_workers(self) -> list[Intervals]:
-        """Waits for a worker, and waits of those that have one for a core."""
+    def waits_for_workers(self, cut: Cut | None = None) -> list[Intervals]:
+        """Waits for a worker, and waits of those that have one for a core.
+
+        ``cut`` makes waits of the stays from then to then, if they are not all for a worker.
+        """
         no_core, cost, no_gil = self.noted(NO_CORE), self.noted(COST), self.noted(NO_GIL)
         back_off = self.noted(BACK_OFF)
         rows = np.flatnonzero((self.part <= RUN_QUEUE) & (self.victim >= 0))
@@ -197,6 +207,8 @@ class Stays:
         for at_the_end in (cost, no_core, no_gil):
             if at_the_end is not None:
                 end_s = end_s - at_the_end[rows]
+        if cut is not None:
+            return [*found, *cut(self, rows, start_s, end_s)]
         found.append(made(start_s, end_s, self.victim[rows], self.station[rows], 1.0))
         return found
 
@@ -252,7 +264,7 @@ class Stays:
             held = held | (self.going & (part > RUN_QUEUE) & (following == CPU))
         if MOVED in self.present:  # the threads of executors are held throughout
             place = self.station // PROCESSES
-            away = (place > QUOTA) & ~np.isin(place, self.loops)
+            away = (place > CONNECTIONS) & ~np.isin(place, self.loops)
             held = np.where(away, self.going & (part > RUN_QUEUE), held)
         rows = np.flatnonzero(held)
         no_core, no_gil = self.noted(NO_CORE), self.noted(NO_GIL)

@@ -27,6 +27,7 @@ THINGS: Final = {
     "carriers": "a carrier",
     "core": "a core",
     "quota": "the CPU quota",
+    "connections": "a connection",
     "workers": "a worker",
     "gil": "the interpreter lock",
 }
@@ -166,11 +167,13 @@ def _sentence(row: Blame, scheduler: SchedulerResult) -> str:
 
 def _reasons(row: Blame, scheduler: SchedulerResult) -> str:
     """Why something is waited for that nobody has."""
+    if row.cause == "connections":
+        return "the accept queue is full, or connections idle that are kept alive"
     reasons = ["it is being woken up", "the runtime is at work"]
     if row.cause == "loop" and (scheduler.breakdown_s.gil.value or 0.0) > 0:
         reasons.append("its thread waits for the interpreter lock")
     if scheduler.activity.get("connections_opened"):
-        reasons.append("requests wait for a connection")
+        reasons.append("a connection waits to be accepted")
     return f"{', '.join(reasons[:-1])}{',' * (len(reasons) > 2)} or {reasons[-1]}"
 
 

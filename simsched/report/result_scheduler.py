@@ -183,6 +183,7 @@ class Blame(Part):
     cause: str = Field(
         description='What was waited for: a slot of the runtime ("loop", "threads", "workers", '
         '"Ps", "carriers"), "core" (the host\'s own queue), "quota" (its CPU quota is used up), '
+        '"connections" (between clients and server), '
         '"gil", "pool:NAME" (an executor; with ", others free" one thread of it that others could '
         'not stand in for), or the name of a resource or "lock:NAME".'
     )

@@ -89,11 +89,14 @@ class ClientEnds(ABC):
             connection.task, task.connection = task, connection
             if connection.established:
                 self._send(connection, task)
+            else:
+                self.observers.wants_connection(self.clock.now, task)
         elif self.limit is None or self.n_clients < self.limit:
             self._syn(self._new(task, task.user))
         else:
             if self.observers.detailed:
                 self.observers.queued(self.clock.now, task, "client")
+            self.observers.wants_connection(self.clock.now, task)
             self.waiting.append(task)
 
     def _idle_one(self, task: Task) -> Connection | None:
@@ -152,6 +155,7 @@ class ClientEnds(ABC):
             self.observers.connection(clock.now, connection, "queued")
             if connection.task is not None:
                 connection.request = connection.task
+                self.observers.in_line(clock.now, connection.task)
             else:
                 self.available(connection)
             self.tell_processes()
@@ -161,6 +165,8 @@ class ClientEnds(ABC):
         else:
             self.observers.counted("syn_retries", 1)
             i = connection.tries
+            if connection.task is not None and not i:
+                self.observers.wants_connection(clock.now, connection.task)
             connection.tries = i + 1
             later = i < len(listener.retry_s)
             after_s = listener.retry_s[i] if later else listener.give_up_s
@@ -195,7 +201,9 @@ class ClientEnds(ABC):
     def _send(self, connection: Connection, task: Task) -> None:
         connection.request = task
         process = connection.process
-        if process is not None:
+        if process is None:
+            self.observers.in_line(self.clock.now, task)
+        else:
             task.process = process.machine.process
             process.readable(connection)
 
@@ -215,6 +223,8 @@ class ClientEnds(ABC):
         connection = task.connection
         if not task.over:
             assert connection is not None
+            if connection.process is not None:
+                self.observers.is_connected(self.clock.now, task)
             self._send(connection, task)
 
     def _next_waiting(self) -> Task | None:

@@ -80,7 +80,7 @@ class Simulation:
                 attach(self)
         self.scheduler: Scheduler = build(self.machine, spec)
         self.ledger.blame.knows(
-            limits_of(scenario.host, spec, self.scheduler.worker_limit, self.machine.pools)
+            limits_of(scenario, spec, self.scheduler.worker_limit, self.machine.pools)
         )
         for resource in resources.values():
             resource.wakes = self._wake

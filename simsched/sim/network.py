@@ -84,6 +84,7 @@ class Network(ClientEnds):
         self.listen = listen
         self.keep_alive = connections is not None and connections.keep_alive
         self.processes: list[Scheduler] = []
+        self.full = False  # no process accepts any more
         self.turns: list[Scheduler] = []  # who is told of a connection: the last one first
         clients.network = self
 
@@ -142,13 +143,24 @@ class Network(ClientEnds):
         self.observers.connection(self.clock.now, connection, "accepted")
         if connection.open:
             process.connections[connection] = None
+            self._look_whether_full()
             if connection.request is not None:
                 connection.request.process = process.machine.process
+                self.observers.is_connected(self.clock.now, connection.request)
         else:
             connection.process = None
             self.observers.counted("dead_connections_accepted", 1)
             self.observers.connection(self.clock.now, connection, "closed")
         return connection
+
+    def _look_whether_full(self) -> None:
+        most = self.listen.max_connections
+        if most is None:
+            return
+        full = all(len(process.connections) >= most for process in self.processes)
+        if full != self.full:
+            self.full = full
+            self.observers.connections_full(self.clock.now, full)
 
     def read(self, connection: Connection) -> Task | None:
         """Take the request off a connection; None if nothing is there (any more)."""
@@ -256,5 +268,6 @@ class Network(ClientEnds):
             connection.timer = None
         if process is not None:
             del process.connections[connection]
+            self._look_whether_full()
             self.observers.connection(self.clock.now, connection, "closed")
             process.closed(connection)

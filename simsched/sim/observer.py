@@ -110,6 +110,18 @@ class Observer:
         It is "queued" for being accepted, "accepted" by ``connection.process``, and "closed".
         """
 
+    def wants_connection(self, now: float, task: Task) -> None:
+        """A request waits for a connection, or for that to be established."""
+
+    def in_line(self, now: float, task: Task) -> None:
+        """The connection of a request stands in the accept queue."""
+
+    def is_connected(self, now: float, task: Task) -> None:
+        """A process of the server has the connection of a request that had to wait for that."""
+
+    def connections_full(self, now: float, full: bool) -> None:
+        """No process of the server accepts any more connections, or one does again."""
+
     def served(self, now: float, task: Task, change: int) -> None:
         """A process reads a request off its connection (+1), or is rid of it (-1)."""
 

@@ -31,10 +31,12 @@ COST, NO_CORE, NO_GIL = ENDED + 1, ENDED + 2, ENDED + 3
 # Notes, which move no time: seconds of it that the client waited before it sent the request again;
 # the steps that came before the diary; the place where the task goes on; seconds of the wait for a
 # core in which that was stopped (a CPU quota was used up); that the task waits without letting its
-# worker go; when that was taken from it; and from `PERMITS` on three for each resource: when a permit
-# was asked for in vain, taken, and given back.
+# worker go; when that was taken from it; from when on the request had no connection, stood in the
+# accept queue, and was known to the server; and from `PERMITS` on three for each resource: when a
+# permit was asked for in vain, taken, and given back.
 BACK_OFF, STEPS, MOVED, NO_QUOTA = ENDED + 4, ENDED + 5, ENDED + 6, ENDED + 7
-PINNED, LOST, PERMITS = ENDED + 8, ENDED + 9, ENDED + 10
+PINNED, LOST, UNWIRED, LINED, WIRED = range(ENDED + 8, ENDED + 13)
+PERMITS = ENDED + 13
 
 NO_BRANCHES: list[Task] = []  # shared by all tasks that have none, and never added to
 

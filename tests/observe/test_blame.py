@@ -294,7 +294,9 @@ def test_what_somebody_else_knows_is_told_and_kept() -> None:
 
 # -- sums -------------------------------------------------------------------------------------
 
-QUEUE_CAUSES = {"loop", "threads", "workers", "Ps", "carriers", "core", "quota"}
+QUEUE_CAUSES = {
+    "loop", "threads", "workers", "Ps", "carriers", "core", "quota", "connections",
+}  # fmt: skip
 CAUSES = {"resource": {"db", "api"}, "lock": {"lock:m", "lock:n"}, "gil": {"gil"}}
 
 

@@ -309,6 +309,6 @@ def test_a_p_that_the_collector_marks_with_is_nobodys() -> None:
     blame.names._computing, blame.names._waiting = [[key]], [[NOBODY]]
     blame.names._other = [[NOBODY] * N_PARTS]
     one = np.zeros(1, np.int32)
-    blame.add(parse([victim]), Owners(one, one, one))
+    blame.add(parse([victim]), Owners(one, one, one, one > 0))
     blame.settle(math.inf)
     assert blame.rows() == [BlameRow("Ps", 0, -1, "", 3.0)]

@@ -147,7 +147,16 @@ def test_what_nobody_has_is_waited_for_for_a_reason() -> None:
         "it is being woken up, the runtime is at work, or its thread waits for the interpreter lock"
     )
     assert reasons(connections_opened=7.0) == (
-        "it is being woken up, the runtime is at work, or requests wait for a connection"
+        "it is being woken up, the runtime is at work, or a connection waits to be accepted"
+    )
+
+
+def test_a_connection_that_nobody_has_is_idle_or_not_to_be_had() -> None:
+    doc = document([row("report", None, None, 0.5, cause="connections")])
+    ((_, text),) = blame_sentences(validate_result(doc))
+    assert text == (
+        "100% of report's waiting is for a connection that nobody has: the accept queue is full, "
+        "or connections idle that are kept alive"
     )
 
 
@@ -164,6 +173,7 @@ def test_a_sync_worker_is_called_a_worker() -> None:
         ("carriers", "a carrier"),
         ("core", "a core"),
         ("quota", "the CPU quota"),
+        ("connections", "a connection"),
         ("gil", "the interpreter lock"),
         ("pool:anyio", "a thread of anyio"),
         ("pool:boundedElastic, others free", "its thread of boundedElastic (others free)"),
