@@ -32,6 +32,7 @@ EXPECTED = {
     "overload",
     "pinning",
     "spring_pool_of_10",
+    "stolen_cores",
     "sync_worker_killed",
     "to_thread_against_limiter",
     "trace_replay",
