@@ -7,9 +7,13 @@ constants: those of a runtime or server are in its preset, those of a machine in
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from simsched.calibration import find_calibration
 from simsched.reality.cases import DEMANDS, MeasuredCase
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Unknown", "scenario_of"]
 
@@ -22,6 +26,11 @@ Entry = dict[str, Any]
 
 MOST_CONNECTIONS = 4_000
 """Of the client (web_client.py, which runs as a script): beyond, requests wait at the client."""
+INJECTOR_S = 15e-6
+"""Measured (1000 to 3000 requests/s): CPU of the injector per request, 10 to 23 us."""
+CLIENT_S = 70e-6
+"""Measured (as above): CPU of the HTTP client per request, 60 to 67 us, and of its injector."""
+MOST_SHARED = 0.5
 JDK_LISTENS: Entry = {"listen": {"backlog": 1024}}
 """What the driver tells ``HttpServer.create``: the JDK's own backlog is 50."""
 
@@ -44,6 +53,7 @@ def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str,
     arrivals = case.arrays()["arrival_us"]
     host: dict[str, Any] = {"cores": int(case.record["cores"])}
     if calibration is not None:
+        host |= _shared(case, arrivals, calibration)
         is_file = calibration.endswith(".toml")
         host["calibration"] = str(Path(calibration).resolve()) if is_file else calibration
     workload: dict[str, Any] = {
@@ -71,6 +81,19 @@ def scenario_of(case: MeasuredCase, calibration: str | None = None) -> dict[str,
         "workload": workload,
         "schedulers": [entry],
     }
+
+
+def _shared(case: MeasuredCase, arrivals: NDArray[Any], calibration: str) -> dict[str, Any]:
+    """What the clients take of the machine, where the runtime is given all of its cores.
+
+    They have real-time priority, so that for the runtime it is as if its cores were away.
+    """
+    cores = int(case.record["cores"])
+    if find_calibration(calibration).machine.get("cores") != cores:
+        return {}
+    cost_s = CLIENT_S if case.record["kind"] == "http" else INJECTOR_S
+    share = cost_s * len(arrivals) / max(float(arrivals.max()) / 1e6, 1e-3) / cores
+    return {"steal": min(round(share, 4), MOST_SHARED), "steal_slice": f"{cost_s:g}s"}
 
 
 def _entry(case: MeasuredCase, runtime: str) -> Entry:

@@ -74,3 +74,18 @@ def test_clients_have_as_many_connections_as_the_client_that_measures() -> None:
     script = Path(web.__file__).with_name("web_client.py").read_text()
     (most,) = re.findall(r"^MOST_CONNECTIONS = ([\d_]+)$", script, re.MULTILINE)
     assert int(most) == scenarios.MOST_CONNECTIONS
+
+
+@pytest.mark.parametrize(("name", "per_request_us"), [("http_goweb1", 70), ("go2", 15)])
+def test_clients_take_their_part_of_a_machine_whose_cores_are_all_given_to_the_runtime(
+    name: str, per_request_us: float, tmp_path: Path
+) -> None:
+    write_case(tmp_path, f"{name}__mixed__500ps")
+    (case,) = read_cases(tmp_path)
+    arrival_s = case.arrays()["arrival_us"] / 1e6
+    shared = per_request_us * 1e-6 * len(arrival_s) / arrival_s.max() / 2  # of two cores
+    host = scenarios.scenario_of(case, "kvm-2vcpu")["host"]
+    assert host["steal"] == pytest.approx(shared, abs=1e-4)
+    assert "steal" not in scenarios.scenario_of(case)["host"], "how many cores it has is not known"
+    case.record["cores"] = 1
+    assert "steal" not in scenarios.scenario_of(case, "kvm-2vcpu")["host"]
