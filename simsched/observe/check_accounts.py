@@ -189,14 +189,14 @@ class Memory(Checker):
     def attach(self, simulation: Simulation) -> None:
         super().attach(simulation)
         spec = simulation.spec.memory
-        self.base = float(spec.base_bytes * simulation.spec.processes)
+        self.base = float(simulation.spec.base_bytes * simulation.spec.processes)
         self.stack = float(spec.thread_bytes)
         self.connection_bytes = float(spec.connection_bytes)
         self.by_request = simulation.network is None
         each = spec.task_bytes + (spec.connection_bytes if self.by_request else 0)
         self.task = float(spec.task_bytes)
         own = [p.memory_bytes for p in simulation.trace.programs]
-        self.held = [float(each + n + spec.garbage_bytes(n)) for n in own]
+        self.held = [float(each + n + simulation.spec.garbage_bytes(n)) for n in own]
         self.makes = [spec.young_task_bytes + n for n in own]
         self.branch_makes = spec.young_task_bytes
         self.room = spec.young_bytes * simulation.spec.processes

@@ -106,7 +106,7 @@ def _memory(
     run: Simulation, books: Books, edges: FloatArray
 ) -> tuple[FloatArray, dict[str, float], int]:
     """Memory over time = what is there from the start + what comes and goes."""
-    base = float(run.spec.memory.base_bytes * run.spec.processes)
+    base = float(run.spec.base_bytes * run.spec.processes)
     sources = _memory_changes(run, books)
     times = np.concatenate([at for at, _ in sources])
     columns = {
@@ -155,7 +155,7 @@ def _memory_changes(run: Simulation, books: Books) -> list[tuple[FloatArray, dic
         sources.append((connection_times, {"connections": kept}))
     held_bytes = [0, *(p.memory_bytes for p in run.trace.programs)]
     own = np.array(held_bytes, np.float64)
-    garbage = np.array([spec.garbage_bytes(n) for n in held_bytes], np.float64)
+    garbage = np.array([run.spec.garbage_bytes(n) for n in held_bytes], np.float64)
     sign = np.sign(held)
     changes = {
         "tasks": sign * float(spec.task_bytes),

@@ -5,7 +5,7 @@
 - event loop: the loop, for CPU and for every blocking call that is not offloaded; and a thread of
   an executor for what is, a whole request if the endpoint is a plain function;
 - reactor: one of several loops, in the same way, and threads of boundedElastic();
-- goroutines: a processor (P), for CPU;
+- goroutines: a processor (P), for CPU, and for the garbage that they make;
 - virtual threads: a carrier, for CPU and for whatever pins it without a substitute;
 - fork-join: a worker, for CPU and for whatever blocks it without a substitute. Where stages run on
   the threads of an asynchronous client, those count, too.
@@ -85,7 +85,7 @@ def place_of(
         demand = mixed(mix, lambda d: on_loop_s(spec, d))
     elif isinstance(spec, GoroutineSpec):
         unit, available = "processors", spec.resolved_gomaxprocs(cores)
-        demand = mixed(mix, lambda d: d.cpu_s)
+        demand = mixed(mix, lambda d: _in_go_s(spec, d))
     elif isinstance(spec, ForkJoinSpec):
         unit, available = _async_workers(spec, cores)
         demand = mixed(mix, lambda d: d.cpu_s + blocked_s(spec, cores, d))
@@ -157,6 +157,12 @@ def _in_turn_s(spec: SchedulerSpec, demand: ClassDemand) -> float:
     """Time of a request on one thread, with what the server adds."""
     server_s: float = getattr(spec, "request_s", 0.0)
     return server_s + _cpu_s(spec, demand.cpu_s) + demand.wait_s + demand.all_blocking_s
+
+
+def _in_go_s(spec: GoroutineSpec, demand: ClassDemand) -> float:
+    """Mean seconds that a request needs a P, with the garbage that it makes."""
+    collects_s = 0.0 if spec.gc is None else spec.gc.request_s
+    return spec.request_s + _cpu_s(spec, demand.cpu_s) + collects_s
 
 
 def _until_killed_s(spec: SyncWorkersSpec, demand: ClassDemand) -> float:

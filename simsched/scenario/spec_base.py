@@ -115,6 +115,15 @@ class Spec(Model):
 
     cpu_factor: CpuFactor = 1.0
 
+    @property
+    def base_bytes(self) -> int:
+        """Resident memory of a process that serves nobody."""
+        return self.memory.base_bytes
+
+    def garbage_bytes(self, held_bytes: int) -> int:
+        """Room that a collector takes beside so many bytes of a request, rounded."""
+        return self.memory.garbage_bytes(held_bytes)
+
     def visible_cpus(self, host: Host) -> int:
         """Cores that the runtime believes it has, by which it sizes itself.
 

@@ -16,6 +16,10 @@ FIRST_WITH_QUOTA = "1.25"
 """Version of Go from which on GOMAXPROCS knows of the container's quota."""
 
 
+LEAST_HEAP_BYTES = 4 << 20
+"""Go runtime/mgcpacer.go, heapMinimum: with GOGC=100 the heap grows to that without a cycle."""
+
+
 class GoGc(Model):
     """The [schedulers.gc] table: what the garbage collector has to do. Absent: it does nothing."""
 
@@ -44,6 +48,22 @@ class GoGc(Model):
         default=50e-6,
         description="How long the world stops before and after marking.",
     )
+
+    @property
+    def room_bytes(self) -> float:
+        """What is allocated from the beginning of one cycle to that of the next."""
+        live_bytes, growth = self.live_heap_bytes, self.gogc / 100
+        return max(live_bytes * (1 + growth), LEAST_HEAP_BYTES * growth) - live_bytes
+
+    @property
+    def cycle_s(self) -> float:
+        """CPU time of marking once."""
+        return self.live_heap_bytes / 1e6 * self.mark_s
+
+    @property
+    def request_s(self) -> float:
+        """CPU time of marking that a request causes, on average."""
+        return self.cycle_s * self.allocation_bytes / self.room_bytes
 
 
 class GoroutineSpec(ReadingSpec):
@@ -132,6 +152,18 @@ class GoroutineSpec(ReadingSpec):
     gc: GoGc | None = Field(
         default=None, description="The garbage collector, if it is modelled: a table."
     )
+
+    @property
+    def base_bytes(self) -> int:
+        """With the heap as it is when a cycle begins, where the collector is modelled."""
+        heap_bytes = 0.0 if self.gc is None else self.gc.live_heap_bytes + self.gc.room_bytes
+        return self.memory.base_bytes + round(heap_bytes)
+
+    def garbage_bytes(self, held_bytes: int) -> int:
+        """What a request holds has room beside it as the live heap has, if that is modelled."""
+        if self.gc is None:
+            return super().garbage_bytes(held_bytes)
+        return round(self.gc.gogc / 100 * held_bytes)
 
     @property
     def ways_in(self) -> tuple[str, ...]:

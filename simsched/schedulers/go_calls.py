@@ -29,9 +29,11 @@ class GoCalls(GoLocked):
         g.left_s = 0.0
         if thread.unrun_s:  # the costs come first: they are left over only with all of the demand
             g.left_s = min(thread.unrun_s, demand_s)
-            m.owed_s = thread.unrun_s - g.left_s
+            unpaid_s = thread.unrun_s - g.left_s
+            owed_s -= unpaid_s
+            m.owed_s += unpaid_s  # beside what was added meanwhile: the world may have stopped
             thread.unrun_s = 0.0
-        self.observers.worked(self.clock.now, g, owed_s - m.owed_s, thread)
+        self.observers.worked(self.clock.now, g, owed_s, thread)
 
     def _grant(self, heir: Task, m: M) -> None:
         self.step_done(heir)

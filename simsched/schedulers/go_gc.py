@@ -35,7 +35,6 @@ BACKGROUND_SHARE = 0.25  # gcBackgroundUtilization
 MOST_OFF = 0.3  # maxUtilError
 FRACTION_SLACK = 1.2  # pollFractionalWorkerExit
 CHUNK_BYTES = 100_000  # idleCheckThreshold: how often a worker looks around
-LEAST_HEAP_BYTES = 4 << 20  # heapMinimum, of GOGC=100
 MOST_RUNWAY = 0.3  # 1 - minTriggerRatioDistance
 OWN_QUEUE_KEPT_S = 10e-3  # a dedicated worker gives its P's queue away when it is first preempted
 
@@ -47,9 +46,9 @@ class Gc:
         self._sched = sched
         self._spec = spec
         self.marking = False
-        self._room_bytes = room_bytes(spec)
+        self._room_bytes = spec.room_bytes
         self._allocated_bytes = 0  # since the last cycle began, or since the start
-        self._mark_s = spec.live_heap_bytes / 1e6 * spec.mark_s  # CPU that a cycle takes
+        self._mark_s = spec.cycle_s
         self._chunk_s = CHUNK_BYTES / 1e6 * spec.mark_s
         self._left_s = 0.0  # nobody has taken it yet
         self._done_s = 0.0
@@ -190,12 +189,6 @@ class Gc:
             given = True
         if given:
             sched.wake_p()
-
-
-def room_bytes(spec: GoGc) -> float:
-    """Bytes that are allocated from the beginning of one cycle to that of the next."""
-    live_bytes, growth = spec.live_heap_bytes, spec.gogc / 100
-    return max(live_bytes * (1 + growth), LEAST_HEAP_BYTES * growth) - live_bytes
 
 
 def workers_of(n_ps: int) -> tuple[int, float]:

@@ -77,7 +77,7 @@ def summarise(
         "queueing_delay_s": _dicts(measures.queueing.ladder()),
         "breakdown_s": _dicts(measures.breakdown()),
         "utilization": _dicts(measures.utilization),
-        "memory_bytes": measures.memory(spec.memory.base_bytes * spec.processes),
+        "memory_bytes": measures.memory(spec.base_bytes * spec.processes),
         "blame": blame(records, names),
         "pinned": pinned(records, names),
         "longest_stall": longest_stall(records, names),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import GO, Run, ms, request, run
+from kit import GO, Run, ms, request, run, scenario_of
 
 from simsched.observe.record import RunRecord
+from simsched.scenario import offered_load
 from simsched.scenario.spec_go import GoGc
-from simsched.schedulers.go_gc import room_bytes, workers_of
+from simsched.schedulers.go_gc import workers_of
 from simsched.sim.observer import Observer
 
 HEAP: dict[str, Any] = {"live_heap": "10MB", "allocation": "1MB", "mark": "1ms", "pause": "0s"}
@@ -52,7 +53,7 @@ class TestCycles:
 
     def test_a_small_heap_may_grow_to_four_mebibytes_first(self) -> None:
         room = [
-            room_bytes(GoGc(live_heap_bytes=1_000_000, allocation_bytes=1000, gogc=gogc))
+            GoGc(live_heap_bytes=1_000_000, allocation_bytes=1000, gogc=gogc).room_bytes
             for gogc in (50, 100, 200)
         ]
         assert room == [(2 << 20) - 1e6, (4 << 20) - 1e6, (8 << 20) - 1e6]
@@ -130,6 +131,12 @@ class TestStops:
         assert done["J"] == 10.01
         assert done["K"] == 21.01
 
+    def test_one_that_runs_meanwhile_loses_both_stops(self) -> None:
+        # A runs on the other P all the time: 20 ms of its own, twice 1 ms, and a chunk of 0.1 us.
+        arrivals = [request("cpu 20ms")] + [request("cpu 10us", at=i) for i in range(1, 10)]
+        finished = run(collecting(2, pause="1ms", mark="1us"), *arrivals, cores=2)
+        assert finished.done["A"] == pytest.approx(22, abs=1e-3)
+
     def test_who_is_stopped_goes_to_the_tail_of_the_global_queue(self) -> None:
         # A runs on the other P. It is stopped when the tenth request begins at 9, and once more
         # when all is marked.
@@ -138,3 +145,21 @@ class TestStops:
         finished = run(spec, *arrivals, cores=2)
         assert finished.activity["goroutine_preemptions"] == 2
         assert finished.activity["gc_cycles"] == 1
+
+
+class TestWhatItCosts:
+    SPEC = collecting(GOGC=200) | {"memory": {"base": "5MB", "connection": "0B", "task": "0B"}}
+
+    def test_the_heap_is_there_from_the_start_as_large_as_it_grows(self) -> None:
+        # 5 MB, and 10 MB that may grow by 200 %. A request of 1 MB may grow by as much.
+        one = [request("cpu 1ms", memory="1MB")]
+        finished = run(self.SPEC | {"memory": {**self.SPEC["memory"], "thread": "0B"}}, *one)
+        assert finished.record.peak["base"] == 35e6
+        assert finished.record.peak["memory_bytes"] == 38e6
+
+    def test_what_cannot_keep_up_is_known_beforehand(self) -> None:
+        # Each request makes 1 of the 20 MB after which 10 ms are marked: 0.5 ms, and its own 1.5.
+        classes = [{"name": "A", "steps": [{"cpu": "1.5ms"}]}]
+        rate = {"kind": "constant", "rate": "100/s"}
+        load = offered_load(scenario_of(classes, self.SPEC, arrivals=rate))
+        assert load.schedulers["goroutine"].limit_rps == pytest.approx(1 / 2e-3)
