@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -15,17 +14,12 @@ from scipy import stats as scipy_stats
 
 from simsched.observe.checkers import all_checkers
 from simsched.scenario import Scenario, ScenarioError, loads_scenario
-from simsched.scenario.connections import Connections
-from simsched.scenario.host import Host, HostOs, Resource
-from simsched.scenario.model import RunSection
-from simsched.scenario.specs import SCHEDULER_KINDS, Listen
-from simsched.scenario.steps import STEP_KINDS, RequestClass, Retries
 from simsched.sim.engine import Simulation, simulate
 from simsched.stats.estimates import mean_estimate
 from simsched.study.run import run as run_study
 from simsched.workload import draw
 
-from . import knobs as k
+from .settings import RICH, TOMCAT
 
 PYTHON = {"kind": "thread_pool", "policy": "python", "max_workers": 4}
 SYNC = {"kind": "sync_workers", "processes": 4, "request": "0s", "accept": "0s"}
@@ -68,111 +62,6 @@ def test_trap_01_the_seed_decides_every_byte(spec: dict[str, Any]) -> None:
     assert first.to_json() == second.to_json()
     latencies = [result.schedulers[spec["kind"]]["latency_s"] for result in (first, other)]
     assert latencies[0] != latencies[1]
-
-
-def outcome(scenario: Scenario) -> str:
-    """Everything a run says, apart from the configuration it repeats."""
-    document = json.loads(run_study(scenario).to_json())
-    return json.dumps([document["schedulers"], document["offered"]])
-
-
-def ignored(base: Scenario, knobs: dict[str, str]) -> list[str]:
-    """The knobs whose change changes nothing."""
-    before = outcome(base)
-    return [
-        path
-        for path, value in knobs.items()
-        if outcome(base.with_overrides([f"{path}={value}"])) == before
-    ]
-
-
-@pytest.mark.parametrize("name", k.SCHEDULERS)
-def test_trap_02_every_scheduler_knob_changes_something(name: str) -> None:
-    text, knobs = k.SCHEDULERS[name]
-    # One loop under the load of two cores never idles; how timers round shows on an idle one.
-    rate = "40/s" if "event_loop" in name or "node" in name else "400/s"
-    table = k.WIRED if name == "gthread" else k.RICH
-    base = loads_scenario((table + text).replace("400/s", rate))
-    knobs = knobs | k.MEMORY | (k.YOUNG if base.schedulers[0].memory.young_bytes else {})
-    paths = {f"schedulers.0.{knob}": value for knob, value in knobs.items()}
-    assert ignored(base, paths) == []
-
-
-@pytest.mark.parametrize("name", k.LISTENERS)
-def test_trap_02_every_knob_of_a_socket_changes_something(name: str) -> None:
-    crowded = "" if name == "sync_workers" else k.CROWDED
-    base = loads_scenario(k.WIRED + k.SCHEDULERS[name][0] + crowded)
-    paths = {f"schedulers.0.listen.{knob}": value for knob, value in k.LISTENERS[name].items()}
-    assert ignored(base, paths | {"schedulers.0.processes": "3"}) == []
-
-
-@pytest.mark.parametrize("name", k.ELSEWHERE)
-def test_trap_02_every_other_field_changes_something(name: str) -> None:
-    text, paths = k.ELSEWHERE[name]
-    assert ignored(loads_scenario(text), paths) == []
-
-
-@pytest.mark.parametrize(("scheduler", "step", "other"), k.STEPS)
-def test_trap_02_every_field_of_a_step_changes_something(
-    scheduler: str, step: str, other: str
-) -> None:
-    before, after = (outcome(loads_scenario(k.with_step(scheduler, s))) for s in (step, other))
-    assert before != after
-
-
-def test_trap_02_the_version_of_go_matters_under_a_quota() -> None:
-    host = k.RICH.replace("cores = 2", "cores = 4\ncpu_quota = 1.2")
-    base = loads_scenario(host + 'kind = "goroutine"\n')
-    assert ignored(base, {"schedulers.0.go": '"1.24"'}) == []
-
-
-def test_trap_02_what_a_call_into_c_costs_matters_where_there_is_one() -> None:
-    base = loads_scenario(k.with_step(k.GO, 'blocking = "1ms", kind = "native"'))
-    assert ignored(base, {"schedulers.0.cgo": '"1ms"'}) == []
-
-
-def test_trap_02_no_knob_of_a_scheduler_is_left_out() -> None:
-    listed: dict[tuple[str, ...], set[str]] = {}
-    wanted: dict[tuple[str, ...], set[str]] = {}
-    for text, knobs in k.SCHEDULERS.values():
-        spec = loads_scenario(k.RICH + text).schedulers[0]
-        listed.setdefault(k.identity_of(spec), set()).update(knobs)
-        wanted[k.identity_of(spec)] = k.knobs_of(spec)
-    assert listed == wanted
-    assert {identity[0] for identity in wanted} == set(SCHEDULER_KINDS) - k.TRIED_ELSEWHERE
-
-
-def test_trap_02_no_knob_of_a_socket_is_left_out() -> None:
-    kinds = {
-        loads_scenario(k.RICH + k.SCHEDULERS[name][0]).schedulers[0].kind for name in k.LISTENERS
-    }
-    assert kinds == set(SCHEDULER_KINDS) - k.TRIED_ELSEWHERE
-    for name, knobs in k.LISTENERS.items():
-        assert set(knobs) == ({"backlog"} if name == "sync_workers" else k.fields_of(Listen))
-
-
-def test_trap_02_no_other_field_is_left_out() -> None:
-    tables: dict[str, set[str]] = {
-        "scenario": k.fields_of(RunSection) - {"name"},
-        "host": k.fields_of(Host) - {"os", "calibration"},  # tests/calibration
-        "host.os": k.fields_of(HostOs),
-        "workload.connections": k.fields_of(Connections),
-        "workload.requests.a": k.fields_of(RequestClass) - {"name", "steps", "retries"},
-        "workload.requests.a.retries": k.fields_of(Retries),
-        "resources.db": k.fields_of(Resource),
-    }
-    wanted = {f"{table}.{field}" for table, fields in tables.items() for field in fields}
-    listed = {path for _, paths in k.ELSEWHERE.values() for path in paths}
-    assert listed - {"workload.arrivals.rate"} == wanted
-    fields = {(kind, f) for kind, step in STEP_KINDS.items() for f in k.fields_of(step) - {"name"}}
-    assert {k.changed_in(step, other) for _, step, other in k.STEPS} == fields
-
-
-@pytest.mark.parametrize("knob", ['keep_alive="1s"', "max_connections=3", "max_requests=5"])
-def test_trap_02_what_would_change_nothing_is_refused(knob: str) -> None:
-    base = loads_scenario(k.RICH + k.SCHEDULERS["sync_workers"][0])
-    with pytest.raises(ScenarioError, match="no effect"):
-        base.with_overrides([f"schedulers.0.listen.{knob}"])
 
 
 def test_trap_03_overload_is_said_and_its_quantiles_are_censored() -> None:
@@ -315,7 +204,7 @@ def test_trap_11_in_flight_is_arrived_minus_ended(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize("rate", ['"0/s"', '"-5/s"', '"nan/s"', '"inf/s"', "nan", "inf", "0"])
 def test_trap_12_rates_that_are_none_are_refused(rate: str) -> None:
     with pytest.raises(ScenarioError, match="rate"):
-        loads_scenario((k.RICH + k.TOMCAT).replace('rate = "400/s"', f"rate = {rate}"))
+        loads_scenario((RICH + TOMCAT).replace('rate = "400/s"', f"rate = {rate}"))
 
 
 def test_trap_13_no_test_has_a_tolerance_wide_enough_to_prove_nothing() -> None:
