@@ -188,6 +188,11 @@ def _record(
             recorded = record(RecordPlan(**plan), folder, progress)
     except (CannotDrive, UnknownRuntime) as error:
         raise typer.BadParameter(str(error)) from None
+    except KeyboardInterrupt:
+        if not (folder / "index.json").exists():
+            raise
+        warn("interrupted", f"what was measured is kept; compare it with --replay {folder}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     for skipped in recorded.skipped:
         warn("skipped", f"{skipped.name}: {skipped.reason}")
     if not quiet:

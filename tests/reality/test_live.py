@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from simsched.reality import RecordPlan, record
-from simsched.reality.processes import Child, RunFailed
+from simsched.reality.processes import Child, RunFailed, descendants
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recording needs Linux")
 
@@ -77,6 +78,27 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 @LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_of_a_measurement_outlives_the_command(
+    tmp_path: Path, sign: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "simsched", "validate", "--runtime", "asyncio", "--no-open"]
+    with subprocess.Popen(
+        [*command, "--duration", "30", "--quiet", "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        begun = within(60.0, lambda: len(descendants(process.pid)) >= 2)
+        children = descendants(process.pid)
+        process.send_signal(sign)
+        process.wait(60.0)
+    assert begun
+    assert process.returncode in (130, -signal.SIGKILL)
+    assert all(ends(pid) for pid in children)
+
+
+@LINUX
 def test_a_child_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     with (
         Child(["sleep", "60"], os.sched_getaffinity(0), log=tmp_path / "log") as child,
@@ -85,14 +107,23 @@ def test_a_child_that_says_nothing_is_given_up(tmp_path: Path) -> None:
         child.line(0.05)
 
 
-def ends(pid: int) -> bool:
-    """Whether a process is gone, or dead and not yet waited for, within five seconds."""
-    for _ in range(500):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    """Whether something comes true in that time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
             return True
         time.sleep(0.01)
     return False
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is gone, or dead and not yet waited for, within five seconds."""
+
+    def gone() -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    return within(5.0, gone)

@@ -39,6 +39,20 @@ class TestCommand:
         assert "go2__mixed__500ps" in result.stdout
         assert "median error of p50" in result.stdout
 
+    def test_what_was_measured_before_an_interruption_can_be_compared(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stopped(_plan: object, folder: Path, _progress: object) -> None:
+            write_case(folder, "go2__mixed__500ps")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("simsched.reality.record", stopped)
+        result = self.invoke("--runtime", "go2", "--out", str(tmp_path))
+        assert result.exit_code == 130
+        assert f"--replay {tmp_path / 'recorded'}" in " ".join(result.stderr.split())
+        again = self.invoke("--replay", str(tmp_path / "recorded"), "--out", str(tmp_path))
+        assert again.exit_code == 0
+
     def test_80_characters_hold_a_case_in_one_line(self, tmp_path: Path) -> None:
         write_case(tmp_path, "asyncio__cpu_heavy__1500ps__rep0")
         arguments = ["validate", "--replay", str(tmp_path), "--out", str(tmp_path / "out")]
