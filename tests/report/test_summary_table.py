@@ -131,6 +131,21 @@ def test_permits_that_were_not_got_stand_under_the_pool_that_did_not_give_them()
     assert row(text, "db refused").split()[2:] == ["20", "(2.00%)", "0", "-", "-"]
 
 
+def test_what_a_hypervisor_took_is_shown_core_by_core_and_only_where_it_takes_any() -> None:
+    doc = example_document()
+    assert "stolen" not in summary(doc, 120)
+    for scheduler in doc["schedulers"]:
+        scheduler["stolen_by_core_s"] = [1.5, 0.25]
+    assert "1.50 s + 250 ms" in row(summary(doc, 160), "stolen")
+
+
+def test_the_cores_that_work_is_compared_with_are_those_that_a_hypervisor_leaves() -> None:
+    doc = example_document()
+    doc["config"]["host"] = {**doc["config"]["host"], "steal": 0.1}
+    doc["offered"]["cpu_utilization"] = 0.9  # of 1.8
+    assert "cpu 1.62 of 1.8 cores (90.0%)" in summary(doc)
+
+
 def test_an_overloaded_column_says_that_its_latencies_depend_on_the_run() -> None:
     text = summary(example_document(), 120)
     assert "! run-dependent" in row(text, "latency")

@@ -10,6 +10,7 @@ from simsched.report.units import (
     bytes_scale,
     count_scale,
     duration_scale,
+    format_by_core,
     format_bytes,
     format_count,
     format_duration,
@@ -152,3 +153,17 @@ def test_an_objective_is_shown_in_the_unit_of_its_metric(metric: str, scale: Sca
 )
 def test_a_counter_is_shown_in_the_unit_of_its_suffix(key: str, scale: ScaleChoice) -> None:
     assert key_scale(key) is scale
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        ([1.5], "1.50 s"),
+        ([0.5, 0.0], "500 ms + 0 s"),
+        ([0.5] * 5, "2.50 s of 5 cores"),
+        ([], "-"),
+        (None, "-"),
+    ],
+)
+def test_times_of_a_few_cores_are_told_one_by_one(seconds: list[float] | None, text: str) -> None:
+    assert format_by_core(seconds) == text
