@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from simsched.observe.record import RunRecord
+from simsched.stats.quota import Quota, cores_of, most_of_it, of_periods, throttled_share
 from simsched.stats.window import Window, arrived_in, columns, departure_s, time_mean, waiting_s
 from simsched.stats.wording import duration, number, percent
-
-if TYPE_CHECKING:
-    from simsched.scenario import Host
 
 SHORT: Final = 0.7
 """Utilisation from which something counts as short."""
@@ -58,20 +56,6 @@ WAITS: Final = {
 """What requests wait for, and in which parts of the breakdown."""
 
 
-class Quota(NamedTuple):
-    """A CPU quota: cores' worth, and the period for which it is given."""
-
-    cores: float
-    period_s: float
-
-
-def quota_of(host: Host) -> Quota | None:
-    """The CPU quota of a host that has one which can bind."""
-    if host.cpu_quota is None or host.cpu_quota >= host.cores:
-        return None
-    return Quota(host.cpu_quota, host.cpu_period_s)
-
-
 @dataclass(frozen=True)
 class _Candidate:
     utilization: float
@@ -86,6 +70,7 @@ def binding(
     cores: int,
     cut_s: float,
     quota: Quota | None = None,
+    names: Sequence[str] = (),
 ) -> str:
     """The sentence that names what binds.
 
@@ -95,11 +80,12 @@ def binding(
         cores: cores of the host.
         cut_s: end of the warm-up.
         quota: of CPU time, if there is one.
+        names: of the request classes.
     """
     enough = cores if quota is None else quota.cores
-    candidates = [*_resources(records), *_workers(records, kind, enough, cut_s)]
+    candidates = [*_resources(records), *_workers(records, kind, enough, cut_s, names)]
     if quota is not None:
-        candidates.append(_quota(records, quota, cut_s))
+        candidates.append(_quota(records, quota, cut_s, names))
     else:
         candidates.append(_cores(records, cores, cut_s))
     highest = max(candidate.utilization for candidate in candidates)
@@ -153,10 +139,10 @@ def _bursts(
         found.append((share, taken if limit > 1 else f"the only {noun.removesuffix('s')} is taken"))
     share, text = max(found, key=lambda item: item[0])
     text = f"{text} {percent(share)} of the time"
-    stopped = _throttled_share(records, quota)
+    stopped = throttled_share(records, quota)
     if quota is not None and stopped >= share:
         share = stopped
-        text = f"the quota of {_cores_of(quota)} runs out in {_of_periods(stopped, quota)}"
+        text = f"the quota of {cores_of(quota)} runs out in {of_periods(stopped, quota)}"
     return f"short in bursts: {text}" if share >= 0.02 else None
 
 
@@ -192,33 +178,20 @@ def _cores(records: Sequence[RunRecord], cores: int, cut_s: float) -> _Candidate
     return _Candidate(share, 1, text)
 
 
-def _cores_of(quota: Quota) -> str:
-    return f"{number(quota.cores)} core" + "s" * (quota.cores != 1)
-
-
-def _of_periods(share: float, quota: Quota) -> str:
-    return f"{percent(share)} of its periods of {duration(quota.period_s)}"
-
-
-def _throttled_share(records: Sequence[RunRecord], quota: Quota | None) -> float:
-    """Share of the quota's periods in which anything was stopped."""
-    if quota is None:
-        return 0.0
-    throttled = sum(record.activity.get("throttled_periods", 0.0) for record in records)
-    return throttled / sum(record.end_s / quota.period_s for record in records)
-
-
-def _quota(records: Sequence[RunRecord], quota: Quota, cut_s: float) -> _Candidate:
+def _quota(
+    records: Sequence[RunRecord], quota: Quota, cut_s: float, names: Sequence[str]
+) -> _Candidate:
     share = _mean(records, "busy_cores", cut_s) / quota.cores
-    text = f"the quota of {_cores_of(quota)} is used to {percent(share)}"
-    stopped = _throttled_share(records, quota)
+    text = f"the quota of {cores_of(quota)} is used to {percent(share)}"
+    stopped = throttled_share(records, quota)
     if stopped:
-        text += f": threads are stopped in {_of_periods(stopped, quota)}"
+        text += f": threads are stopped in {of_periods(stopped, quota)}"
+        text += most_of_it(records, names)
     return _Candidate(share, 0, text)
 
 
 def _workers(
-    records: Sequence[RunRecord], kind: str, cores: float, cut_s: float
+    records: Sequence[RunRecord], kind: str, cores: float, cut_s: float, names: Sequence[str]
 ) -> list[_Candidate]:
     limit = records[0].worker_limit
     if not limit:
@@ -233,22 +206,30 @@ def _workers(
         return [_Candidate(share, 2 if 1 < limit >= cores else 0, text + _on(records))]
     noun = NOUNS.get(kind, "workers")
     text = f"{number(busy)} of {limit} {noun} are taken on average ({percent(share)})"
-    text += _pinned(records, kind, limit) or _on(records)
+    text += _pinned(records, kind, limit, names) or _on(records)
     # Fewer workers than cores: they are the cause, where both are as busy as they can be.
     return [_Candidate(share, 2 if limit >= cores else 0, text)]
 
 
-def _pinned(records: Sequence[RunRecord], kind: str, limit: int) -> str:
+def _pinned(records: Sequence[RunRecord], kind: str, limit: int, names: Sequence[str]) -> str:
     """How many of the taken carriers are pinned, where that is worth a word.
 
     A P in a system call does nothing either until it is handed on.
     """
-    pinned_s = sum(row.seconds for record in records for row in record.pinned)
-    pinned = pinned_s / sum(record.end_s for record in records)
+    by_step: dict[tuple[int, str], float] = {}
+    for record in records:
+        for culprit, step, seconds in record.pinned:
+            by_step[culprit, step] = by_step.get((culprit, step), 0.0) + seconds
+    pinned = sum(by_step.values()) / sum(record.end_s for record in records)
     if pinned < LEAST_PINNED * limit:
         return ""
     text = f", {number(pinned)} of them {'in system calls' if kind == 'goroutine' else 'pinned'}"
-    return f"{text} ({percent(pinned / limit)} of their time)" if pinned <= limit else text
+    if pinned <= limit:
+        text += f" ({percent(pinned / limit)} of their time)"
+    if not names:
+        return text
+    culprit, step = max(by_step, key=lambda key: by_step[key])
+    return f"{text}, {'most ' if len(by_step) > 1 else ''}by {names[culprit]} in {step}"
 
 
 def _on(records: Sequence[RunRecord]) -> str:

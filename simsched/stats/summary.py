@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simsched.observe.record import RunRecord
 from simsched.stats import laws, slo
-from simsched.stats.binding import binding, quota_of
+from simsched.stats.binding import binding
 from simsched.stats.blame import blame, longest_stall, pinned
 from simsched.stats.charts import chart_series
 from simsched.stats.closed_form import TheoryLine, closed_form
 from simsched.stats.estimates import Estimate
 from simsched.stats.measures import Measures
 from simsched.stats.quantiles import LADDER
+from simsched.stats.quota import quota_of
 from simsched.stats.verdict import Verdict, decide
 from simsched.stats.warmup import Warmup, find_warmup
 from simsched.stats.wording import number, percent, size
@@ -67,7 +68,7 @@ def summarise(
         "verdict": verdict.verdict,
         "verdict_reason": verdict.reason,
         "binding": binding(
-            records, spec.kind, scenario.host.cores, warmup.cut_s, quota_of(scenario.host)
+            records, spec.kind, scenario.host.cores, warmup.cut_s, quota_of(scenario.host), names
         ),
         "warnings": warnings(measures, scenario, warmup, ladder, check),
         "counts": laws.counts(records, warmup.cut_s),

@@ -7,7 +7,8 @@ import pytest
 
 from simsched.observe.record import PARTS, PinnedRow, RunRecord
 from simsched.scenario import Host
-from simsched.stats.binding import Quota, binding, quota_of
+from simsched.stats.binding import binding
+from simsched.stats.quota import Quota, quota_of
 from simsched.stats.wording import duration, number, percent, size
 
 from .queues import BINS, lindley_start, record_from
@@ -73,6 +74,9 @@ def test_carriers_that_are_pinned_are_counted() -> None:
     made.pinned = [PinnedRow(0, "query", 30.0), PinnedRow(1, "read", 6.0)]  # in 10 s
     assert binding([made], "virtual_thread", 4, 0.0) == (
         "3.7 of 4 carriers are taken on average (93 %), 3.6 of them pinned (90 % of their time)"
+    )
+    assert binding([made], "virtual_thread", 4, 0.0, names=("order", "export")).endswith(
+        "3.6 of them pinned (90 % of their time), most by order in query"
     )
     made.pinned = [PinnedRow(0, "query", 0.3)]
     assert binding([made], "virtual_thread", 4, 0.0) == (
@@ -257,6 +261,18 @@ class TestQuota:
             "the quota of 2 cores is used to 100 %: threads are stopped in 95 % of its periods of "
             "100 ms"
         )
+
+    def test_of_several_classes_the_one_that_takes_most_of_the_time_is_named(self) -> None:
+        """10 requests of 1 s and 5 of 6 s: 30 of the 40 seconds of CPU are reports'."""
+        arrival, service = np.arange(15.0), np.array([1.0] * 10 + [6.0] * 5)
+        made = record_from(arrival, arrival, service, 100.0)
+        made.class_id = np.array([0] * 10 + [1] * 5, np.int32)
+        made.series["busy_cores"] = np.full(BINS, 2.0)
+        made.activity["throttled_periods"] = 950.0
+        sentence = binding([made], "thread_pool", 16, 0.0, self.quota, ("search", "report"))
+        assert sentence.endswith("periods of 100 ms; 75 % of the CPU time is report's")
+        alone = binding([made], "thread_pool", 16, 0.0, self.quota, ("search",))
+        assert alone.endswith("periods of 100 ms")
 
     def test_one_loop_may_be_what_binds_within_it(self) -> None:
         made = record(cores=1.0, workers=1.0, limit=1)
