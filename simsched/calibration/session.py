@@ -133,6 +133,7 @@ class Session:
         kinds = list(dict.fromkeys(kind for name in self.here for kind in IDLE[name]))
         driven = [*self.here, *servers]
         self._total = 1 + len(groups) * self._plan.rounds + len(driven) + len(kinds)
+        self._progress(0, self._total, "operating system")
         self._step("operating system", self._operating_system)
         for group in groups:
             self._build(group.driven)

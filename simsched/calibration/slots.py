@@ -166,7 +166,7 @@ def measure_slots(
         own, other, scratch = tuple(cpus[:1]), cpus[-1], Path(folder)
         limit_s = work.duration_s + PATIENCE_S
         if runtime.kind == "http":
-            run_http(case, tools, own, other, scratch, limit_s, clock)
+            run_http(case, tools, own, other, scratch, limit_s, clock, ready_s)
         else:
             command = tools.driver(runtime)
             run_inproc(case, command, own, other, scratch, limit_s, clock, ready_s)

@@ -42,6 +42,7 @@ def run_http(
     work: Path,
     limit_s: float,
     watch: Watch | None = None,
+    ready_s: float = READY_S,
 ) -> Measured:
     """Run a case.
 
@@ -53,6 +54,7 @@ def run_http(
         work: an empty folder for files that pass between the processes.
         limit_s: seconds after the start at which unanswered requests are given up.
         watch: called once the injector has begun.
+        ready_s: how long the server may take to be ready, and as long the client to warm it up.
 
     Raises:
         RunFailed: If a process cannot do its part in time.
@@ -66,9 +68,11 @@ def run_http(
         command = server_command(runtime, tools, listener.fileno())
         fds = () if runtime.language == "java" else (listener.fileno(),)
         with Child(command, cpus, pass_fds=fds, log=work / "server.log") as server:
-            ready = server.line(READY_S)
+            ready = server.line(ready_s)
             port = ready.get("port", listener.getsockname()[1])
-            before, after, told, out = _drive(case, server, port, client_cpu, work, limit_s, watch)
+            before, after, told, out = _drive(
+                case, server, port, client_cpu, work, limit_s, watch, ready_s
+            )
     speeds = [ready["per_us"], tools.per_us(runtime.language)]
     ended = np.fromfile(out, "<i8")
     if len(ended) != len(case.trace):
@@ -86,6 +90,7 @@ def _drive(
     work: Path,
     limit_s: float,
     watch: Watch | None,
+    ready_s: float,
 ) -> tuple[Usage, Usage, dict[str, Any], Path]:
     """Send the requests; usage of the server before and after, what was told, and the answers."""
     out, trace = work / "answers.bin", work / "trace.bin"
@@ -98,7 +103,7 @@ def _drive(
         )
         with client, injector_of(trace, cpu, writing, work) as injector:
             try:
-                client.line(READY_S)
+                client.line(ready_s)
             except RunFailed as error:
                 raise RunFailed(f"{error}{server.complaint()}") from error
             before = Usage(server.pid)
