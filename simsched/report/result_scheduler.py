@@ -143,7 +143,7 @@ class AtPeak(Part):
     requests: Count = Field(description="Memory that requests in flight hold, bytes.")
     connections: Count = Field(description="Connections of requests in flight, bytes.")
     garbage: Count = Field(
-        0.0, description="What the garbage collector leaves unused beside them, bytes."
+        0, description="What the garbage collector leaves unused beside them, bytes."
     )
 
 
