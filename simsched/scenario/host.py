@@ -109,12 +109,6 @@ class HostOs(Model):
         default=1e-3,
         description="... of one that has run for at least this long.",
     )
-    wakeup_lag_s: Duration = Field(
-        alias="wakeup_lag",
-        default=1e-4,
-        description='With scheduler = "eevdf": threads that used less CPU than this since they '
-        "last woke go ahead of others when they wake again.",
-    )
     bandwidth_slice_s: PositiveDuration = Field(
         alias="bandwidth_slice",
         default=5e-3,
@@ -263,7 +257,7 @@ class Host(Model):
 
         The kernel enforces a slice at its tick: ceil(base / tick) * tick (kernel commit
         a26979377bf3 measures it). ``hz`` = 0 means no tick: the slice is exact. So it is under
-        "eevdf", where every wake-up looks, too, whether it is over.
+        "eevdf", which looks at ticks itself, and at wake-ups, too.
         """
         base = self.os.time_slice_s
         if base is None:

@@ -57,7 +57,6 @@ class Host:
         self.timer_slack_s = spec.os.timer_slack_s
         self.wakeup_cost_s = spec.os.wakeup_cost_s
         self.preempts_on_wakeup = spec.os.wakeup_preemption
-        self.lag_s = spec.os.wakeup_lag_s
         self.granularity_s = spec.os.wakeup_granularity_s
         self.naps = True  # whether a thread may skip leaving its core and coming back to it
         self.stolen_s: list[float] = []  # by core, where they are virtual
@@ -113,6 +112,9 @@ class Host:
             self._refill(core)
         else:
             self.idle.add(core.index)
+
+    def napped(self, core: Core, thread: OsThread) -> None:
+        """A thread has slept and is awake again (``nap``): for hosts that remember who slept."""
 
     def kill(self, threads: Sequence[OsThread]) -> None:
         """Their process is gone: they leave for good, and their owners hear no more of them."""

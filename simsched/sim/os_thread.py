@@ -14,6 +14,7 @@ from simpy.events import Event
 from simsched.sim.clock import Call, Moment
 
 if TYPE_CHECKING:
+    from simsched.sim.eevdf import Turn
     from simsched.sim.host import Host
     from simsched.sim.task import Task
 
@@ -52,7 +53,7 @@ class OsThread:
     __slots__ = (
         "blames", "burst_s", "clock", "core", "cost_s", "cut_asked", "end_s", "event", "gil_s",
         "host", "last_core", "left_s", "name", "pace", "queued_s", "rank", "start_s",
-        "stopped_s", "task", "unrun_s", "waited_s",
+        "stopped_s", "task", "turn", "unrun_s", "waited_s",
     )  # fmt: skip
 
     def __init__(self, host: Host, name: str) -> None:
@@ -77,6 +78,7 @@ class OsThread:
         self.task: Task | None = None  # the one that it works for, as far as its owner says
         self.cut_asked = False
         self.unrun_s = 0.0  # what a cut left undone
+        self.turn: Turn | None = None  # what a host with virtual deadlines knows of it
 
     def run(self, demand_s: float, rank: int = 0) -> Event | None:
         """Use ``demand_s`` seconds of CPU; the event succeeds when they are done.
@@ -155,6 +157,7 @@ class OsThread:
             return False
         off_core, on_core = host.off_core, host.on_core
         off_core(clock.now, core.index, self)
+        host.napped(core, self)
         clock.now = self.start_s = self.end_s = back_s
         core.on_s = on_s
         core.slice_end_s = back_s + host.slice_s

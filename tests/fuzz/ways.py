@@ -20,7 +20,7 @@ def with_ways_in(chance: Chance, machine: dict[str, Any], entries: list[dict[str
     if chance.of(0.4):
         os = machine.setdefault("os", {})
         os["scheduler"] = "eevdf"
-        os["wakeup_lag"] = rng.choice(["0s", "100us"])
+        os["time_slice"] = rng.choice(["700us", "2800us"])
     if chance.of(0.4):
         machine.setdefault("os", {})["timer_slack"] = rng.choice(["0s", "50us", "1ms"])
     if chance.of(0.3):

@@ -149,7 +149,6 @@ def test_the_resolved_text_hides_no_default() -> None:
         "timer_slack": "50us",
         "idle_exit_cost": "0s",
         "idle_cold_cost": "0s",
-        "wakeup_lag": "100us",
         "time_slice": "auto",
         "hz": 250,
         "switch_cost": "1.5us",

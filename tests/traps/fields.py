@@ -56,7 +56,6 @@ ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
         RICH.replace("cores = 2", 'cores = 2\nos = { scheduler = "eevdf" }') + TOMCAT,
         {
             "host.os.scheduler": '"wakeup_first"',
-            "host.os.wakeup_lag": '"0s"',
             "host.os.idle_exit_cost": '"1ms"',
             "host.os.idle_cold_cost": '"1ms"',
             "host.os.timer_slack": '"5ms"',
