@@ -52,7 +52,7 @@ class Gc:
         self._chunk_s = CHUNK_BYTES / 1e6 * spec.mark_s
         self._left_s = 0.0  # nobody has taken it yet
         self._done_s = 0.0
-        self._at_work = 0  # workers that have taken some and are not done
+        self._at_work: dict[M, float] = {}  # who has taken some, and what the present run takes
         self._began_s = 0.0
         self._n_dedicated, self._fraction = workers_of(len(sched.ps))
         self._dedicated_wanted = 0
@@ -151,13 +151,13 @@ class Gc:
         while self._left_s:
             chunk_s = min(self._chunk_s, self._left_s)
             self._take(chunk_s)
-            self._at_work += 1
             cost_s, m.owed_s = m.owed_s + chunk_s, 0.0
+            self._at_work[m] = cost_s
             began_s = clock.now
             wait = m.thread.run(cost_s)
             if wait is not None:
                 yield wait
-            self._at_work -= 1
+            del self._at_work[m]
             self._done_s += chunk_s
             observers.overhead(clock.now, cost_s)
             observers.occupied(began_s, clock.now, sched.machine.process)
@@ -172,6 +172,16 @@ class Gc:
         if worker.stage == FRACTIONAL:
             self._fraction_s[p.index] += clock.now - since_s
         self._end_if_done()
+
+    def end(self, now: float) -> None:
+        """The run is over, or the process: tell what workers have done of their chunks."""
+        for m, cost_s in self._at_work.items():
+            thread = m.thread
+            left_s = thread.left_s
+            if thread.core is not None:
+                left_s = (thread.end_s - max(now, thread.start_s)) / thread.pace
+            self._sched.observers.overhead(now, max(0.0, cost_s - left_s))
+        self._at_work.clear()
 
     def _poll_work(self, p: P) -> bool:
         """``pollWork``, and a look at the timers, for which the real one is preempted."""

@@ -64,6 +64,10 @@ class GoSched(Scheduler):
         # The first M has run the program's start-up and is now waiting in netpoll.
         self.start_m(self.idle_p_get(), spinning=False)
 
+    def end(self, now: float) -> None:
+        if self.gc is not None:
+            self.gc.end(now)
+
     # -- arrivals, completions, cancellation -------------------------------------------------
 
     def submit(self, task: Task) -> None:
@@ -278,6 +282,8 @@ class GoSched(Scheduler):
         self.dead = True
         self.poller = None
         self.observers.counted("process_died", 1)
+        if self.gc is not None:
+            self.gc.end(now)
         self.host.kill([m.thread for m in self.ms])
         for _ in self.ms:
             self.observers.threads(now, -1)

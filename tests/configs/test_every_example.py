@@ -26,6 +26,7 @@ EXPECTED = {
     "fan_out",
     "file_reads_take_carriers",
     "full_backlog",
+    "go_garbage",
     "gil_convoy",
     "io_heavy",
     "mixed",
