@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from simsched.reality.page import ERRORS, percent
+from simsched.reality.page import ERRORS, percent, worst_first
 from simsched.reality.phases import PHASES
+from simsched.reality.reasons import reason
 from simsched.report.units import format_bytes
 
 if TYPE_CHECKING:
     from simsched.reality.replay import Validation
 
+MOST_REASONS = 5
 SHORT = {"throughput": "rate"}
 TITLES = [SHORT.get(key, key) for key in ERRORS]
 
@@ -31,6 +33,8 @@ def tables(found: Validation) -> Iterator[Table]:
         yield _runtimes(found)
     if any(comparison.memory for comparison in found.comparisons):
         yield _memory(found)
+    if found.comparisons:
+        yield _worst(found)
     yield _demands(found)
 
 
@@ -86,6 +90,16 @@ def _runtimes(found: Validation) -> Table:
         name = row.runtime if row.load == "steady" else f"{row.runtime}, overload"
         cells = (f"{row.median[key]:.1%}{'*' if key in row.missed else ' '}" for key in ERRORS)
         table.add_row(name, str(row.cases), *cells)
+    return table
+
+
+def _worst(found: Validation) -> Table:
+    """The cases with the largest errors of a latency, and what they most likely come from."""
+    table = _table("the largest errors, and what they most likely come from", "case", "error")
+    table.add_column("because")
+    for c in worst_first(found.comparisons)[:MOST_REASONS]:
+        key = max(("p50", "p95", "p99"), key=lambda name: abs(c.errors[name]))
+        table.add_row(c.id, f"{key} {percent(c.errors[key])}", reason(c, found.noise))
     return table
 
 

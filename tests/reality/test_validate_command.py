@@ -59,8 +59,16 @@ class TestCommand:
         result = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
         lines = result.stdout.splitlines()
         assert all(len(line) <= 80 for line in lines if not line.startswith("page"))
-        (row,) = (line for line in lines if "asyncio__cpu_heavy__1500ps__rep0" in line)
+        row = next(line for line in lines if "asyncio__cpu_heavy__1500ps__rep0" in line)
         assert row.count("%") == 5
+
+    def test_the_largest_errors_come_with_a_reason(self, tmp_path: Path) -> None:
+        for k, slower in enumerate((1.0, 3.0)):
+            write_case(tmp_path, f"jf8__mixed__{k}00ps", slower=slower)
+        result = self.invoke("--replay", str(tmp_path), "--out", str(tmp_path / "out"))
+        worst = result.stdout.partition("the largest errors")[2].splitlines()[4]
+        assert worst.split()[:3] == ["jf8__mixed__100ps", "p50", "-66.7%"]
+        assert "who is served first" in worst
 
     def test_memory_is_shown_by_runtime_where_it_was_measured(self, tmp_path: Path) -> None:
         write_case(tmp_path, "jf8__mixed__500ps")
