@@ -75,6 +75,11 @@ LOOP: Final = "loop:"
 CORE_CAUSE: Final = "core"
 QUOTA_CAUSE: Final = "quota"
 CONNECTION_CAUSE: Final = "connections"
+CAUSES: Final = frozenset(
+    {*HOME_CAUSES.values(), "threads", "workers", "gil", "core", "quota", "connections"}
+)
+"""Names that are not a resource's: one that is called so is told as `RESOURCE`, name."""
+RESOURCE: Final = "resource:"
 WORTH_SETTLING: Final = 1 << 15
 """Intervals that are kept before they are added up, unless many of them go on."""
 SLICE: Final = 1 << 12
@@ -128,6 +133,8 @@ class Blame:
             if name.startswith(LOOP):
                 self._loops.add(number)
                 name = "loop"
+            elif name in CAUSES:
+                name = RESOURCE + name
             self.places.append(name)
         return number
 

@@ -59,7 +59,7 @@ def thing(cause: str, kind: str = "") -> str:
         return f"its thread of {pool} ({others})" if others else f"a thread of {pool}"
     if cause.startswith("lock:"):
         return f"lock {cause.removeprefix('lock:')}"
-    return THINGS.get(cause, cause)
+    return THINGS.get(cause, cause.removeprefix("resource:"))
 
 
 def thing_of(scheduler: SchedulerResult, cause: str) -> str:

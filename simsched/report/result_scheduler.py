@@ -185,7 +185,8 @@ class Blame(Part):
         '"Ps", "carriers"), "core" (the host\'s own queue), "quota" (its CPU quota is used up), '
         '"connections" (between clients and server), '
         '"gil", "pool:NAME" (an executor; with ", others free" one thread of it that others could '
-        'not stand in for), or the name of a resource or "lock:NAME".'
+        'not stand in for), or the name of a resource ("resource:NAME" if it '
+        'is called like one of these) or "lock:NAME".'
     )
     victim: str = Field(description="Request class that waited.")
     culprit: str | None = Field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,12 @@ from kit import (
 
 from simsched.observe import blame as blame_module
 from simsched.observe.blame import Blame
-from simsched.observe.record import PARTS, RunRecord
+from simsched.observe.record import PARTS
 from simsched.sim.engine import Simulation
 from simsched.sim.observer import Observers
 from simsched.workload import draw
 
-from .blames import blame_of, blamed, step
+from .blames import blame_of, blamed, step, told_and_booked
 from .runs import DEFAULT_OS, POISSON, SCHEDULERS, WORKLOADS, unwatched, workload_scenario
 
 # -- the loop ---------------------------------------------------------------------------------
@@ -184,6 +183,16 @@ def test_two_resources_are_not_taken_for_one_another() -> None:
     ) == {("cache", "C", "B io"): 20.0, ("db", "D", "A io"): 20.0}
 
 
+def test_a_resource_may_be_called_like_something_else_that_is_waited_for() -> None:
+    found = blamed(
+        LOOP,
+        request([hold("use", "connections", "io 30ms")]),
+        request([hold("use", "connections", "io 1ms")], at=10),
+        resources={"connections": 1},
+    )
+    assert found == {("resource:connections", "B", "A io"): 20.0}
+
+
 def test_a_lock_has_its_name() -> None:
     assert blamed(
         LOOP,
@@ -293,30 +302,6 @@ def test_what_somebody_else_knows_is_told_and_kept() -> None:
 
 
 # -- sums -------------------------------------------------------------------------------------
-
-QUEUE_CAUSES = {
-    "loop", "threads", "workers", "Ps", "carriers", "core", "quota", "connections",
-}  # fmt: skip
-CAUSES = {"resource": {"db", "api"}, "lock": {"lock:m", "lock:n"}, "gil": {"gil"}}
-
-
-def told_and_booked(record: RunRecord) -> tuple[dict[tuple[str, int], float], ...]:
-    """Seconds of waiting by part and class: as blamed, and as the breakdown has them."""
-    told: dict[tuple[str, int], float] = defaultdict(float)
-    for row in record.blame:
-        part = next((part for part, names in CAUSES.items() if row.cause in names), "queue")
-        assert part != "queue" or row.cause in QUEUE_CAUSES or row.cause.startswith("pool:")
-        told[part, row.victim] += row.seconds
-    booked: dict[tuple[str, int], float] = defaultdict(float)
-    for victim in range(int(record.class_id.max(initial=-1)) + 1):
-        mine = record.class_id == victim
-        sums = record.parts_s[mine].sum(axis=0)
-        if len(record.join_parts_s):  # what the slowest branches waited for
-            sums = sums + record.join_parts_s[mine].sum(axis=0)
-        for part in CAUSES:
-            booked[part, victim] = float(sums[PARTS.index(part)])
-        booked["queue", victim] = float(sums[:2].sum())
-    return dict(told), dict(booked)
 
 
 @pytest.mark.parametrize("scheduler", list(SCHEDULERS))

@@ -179,6 +179,7 @@ def test_a_sync_worker_is_called_a_worker() -> None:
         ("pool:boundedElastic, others free", "its thread of boundedElastic (others free)"),
         ("lock:cache", "lock cache"),
         ("db", "db"),
+        ("resource:core", "core"),
     ],
 )
 def test_what_is_waited_for_has_a_name(cause: str, text: str) -> None:
