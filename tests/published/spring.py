@@ -111,27 +111,35 @@ def five_thousand_a_second() -> list[Row]:
     return rows
 
 
-TEN_THOUSAND_S = 62.0
-
-
 def errors(record: RunRecord) -> int:
     """Requests that their clients gave up."""
     return int(np.count_nonzero(record.outcome == TIMED_OUT))
 
 
+SELDOM = {"dist": "uniform", "low": "0s", "high": "20s"}
+
+
+@cache
+def ten_thousand_users() -> RunRecord:
+    """10,000 users with a connection each, on Tomcat, until the last of them has given up."""
+    closed = {"kind": "closed", "users": 10_000, "think": SELDOM}
+    return waits_100_ms("loom-tomcat", closed, {"keep_alive": True}, "81s")
+
+
 def ten_thousand_connections() -> list[Row]:
     """results/scenarios-default: 10,000 requests a second over 10,000 connections.
 
-    9350 errors of Tomcat in three minutes, and none of Netty. Those whom Tomcat does not let in
-    give up after a minute, and there are 10,000 - 8192 of them, so that a prediction of three
-    minutes is three times that of one.
+    9350 errors of Tomcat in three minutes, and none of Netty. Each user of the load generator has a
+    connection of its own, so it is users that give up here: those of an open workload share the
+    connections that there are. Whom Tomcat does not let in gives up after a minute. What the others
+    do meanwhile does not matter to them, so that these ask seldom.
     """
-    record = steady("loom-tomcat", 10_000, f"{TEN_THOUSAND_S}s")
-    times = 1e3 * (record.finish_s - record.arrival_s)[record.outcome == COMPLETED]
-    what = "loom-tomcat, 10000/s, 10000 connections: "
+    record = steady("loom-tomcat", 10_000, "3s")
+    times = 1e3 * (record.finish_s - record.arrival_s)[record.arrival_s > 1.0]
+    what = "loom-tomcat, 10000 connections: "
     return [
-        (what + "errors a minute", float(errors(record)), 9350.0 / 3),
-        (what + "p50, ms", float(np.quantile(times, 0.5)), 101.0),
+        (what + "errors a minute", float(errors(ten_thousand_users())), 9350.0 / 3),
+        (what + "p50 at 10000/s, ms", float(np.quantile(times, 0.5)), 101.0),
     ]
 
 
