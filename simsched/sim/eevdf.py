@@ -176,7 +176,11 @@ class EevdfHost(Host):
         self.queued_vruntime_s += _turn(thread).vruntime_s
 
     def _next(self, average_s: float) -> int:
-        """Place in the queue of who is next, of those that wait."""
+        """Place in the queue of who is next, of those that wait.
+
+        Of one core's threads somebody is not ahead of the average; with more cores it may be that
+        all who are not ahead run.
+        """
         for i, thread in enumerate(self.rotating):
             if _turn(thread).vruntime_s <= average_s + NANOSECOND_S:
                 return i
@@ -247,6 +251,10 @@ class EevdfHost(Host):
         elif behind and vruntime_s < turn.protected_s - NANOSECOND_S:
             return False
         other = self.rotating[self._next(average_s)]
-        if behind and turn.deadline_s < _turn(other).deadline_s - NANOSECOND_S:
+        later_s = turn.deadline_s - _turn(other).deadline_s
+        if _turn(other).vruntime_s > average_s + NANOSECOND_S:
+            if behind or later_s <= NANOSECOND_S:
+                return False
+        elif behind and later_s < -NANOSECOND_S:
             return False
         return over or other in self.newcomers[core.index]

@@ -65,6 +65,27 @@ def test_who_has_waited_is_owed_time_and_goes_first_when_it_wakes_again() -> Non
     assert bench.slices()[:6] == [*turns, (8, 8.5, "D")]
 
 
+def test_a_new_slice_follows_the_old_one_as_long_as_a_thread_is_behind() -> None:
+    bench = Bench(**TICKS)
+    bench.thread("A", 20)
+    bench.thread("D", 0.5, 1.5, 5, at=1)
+    # As before, D has v = 3 at 6 and a slice until 5, and A has 5.5. The tick at 8 finds D at 5:
+    # V = 5.25, and D is the only one not ahead. Its next slice, until 7, is over at 10.
+    turns = [(0, 4, "A"), (4, 4.5, "D"), (4.5, 6, "A"), (6, 11, "D"), (11, 25.5, "A")]
+    assert bench.slices() == turns
+
+
+def test_three_threads_on_two_cores_share_them() -> None:
+    bench = Bench(cores=2, **TICKS)
+    bench.thread("A", 8)
+    bench.thread("B", 8)
+    bench.thread("C", 8)
+    bench.slices()
+    # C has B's core from 4 on, whose timer is the older one. A is ahead of the average then, but so
+    # is B, with the same deadline: A goes on until it is done, and B follows it.
+    assert bench.done == [(8, "A"), (12, "B"), (12, "C")]
+
+
 def test_a_short_sleep_does_not_make_up_for_having_had_more_than_others() -> None:
     bench = Bench(**EXACT)
     bench.thread("B", 1.5, 0.1, 1.5)
