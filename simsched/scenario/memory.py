@@ -53,7 +53,7 @@ until it is collected; up to 4 (kMaxGrowingFactor) where a program allocates fas
 JVM_YOUNG_BYTES = 50_000_000
 """Published: 108.4 MB with 10,000 virtual threads, 46.9 MB with one, and 1 kB for each from there
 on (github.com/hez2010/async-runtimes-benchmarks-2024). Measured (JDK 25, -Xmx of 6 GB): 70 to 121
-MB in equal runs, for G1 chooses how far it grows by how long its pauses took."""
+MB in equal runs: G1 sizes it by its pauses, among other things."""
 NODE_YOUNG_BYTES = 32 * 1024 * 1024
 """V8 src/heap/heap.h: two semi-spaces of at most 16 MiB each (--max-semi-space-size)."""
 
