@@ -18,6 +18,7 @@ from simsched.scenario.deadlocks import LOCK, circular_waits, describe, label
 from simsched.scenario.demands import ClassDemand, class_demand, known, mean_of, short_timeout
 from simsched.scenario.host import Host
 from simsched.scenario.joins import join_deadlocks
+from simsched.scenario.memory import GO_FACTOR
 from simsched.scenario.model import Scenario
 from simsched.scenario.places import (
     PlaceLoad,
@@ -26,7 +27,12 @@ from simsched.scenario.places import (
     mixed,
     place_of,
 )
-from simsched.scenario.specs import GthreadSpec, SyncWorkersSpec, VirtualThreadSpec
+from simsched.scenario.specs import (
+    GoroutineSpec,
+    GthreadSpec,
+    SyncWorkersSpec,
+    VirtualThreadSpec,
+)
 from simsched.scenario.units import format_amount
 
 DEFAULT_INTERVAL_S = 5e-3
@@ -255,6 +261,11 @@ def _no_effect(scenario: Scenario, mix: Mapping[str, ClassDemand]) -> Iterator[s
             yield (
                 f'scheduler "{spec.name}": switch_interval has no effect without the interpreter '
                 "lock"
+            )
+        if isinstance(spec, GoroutineSpec) and spec.gc and spec.memory.gc_factor != GO_FACTOR:
+            yield (
+                f'scheduler "{spec.name}": memory.gc_factor has no effect beside a table gc, whose '
+                "GOGC says how far the heap grows"
             )
 
 

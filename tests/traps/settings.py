@@ -7,7 +7,7 @@ PLACE = """  { lock = "cache", steps = [{ cpu = "200us" }] },
 RICH = """
 [scenario]
 name = "knobs"
-duration = "2s"
+duration = "1s"
 replications = 1
 [host]
 cores = 2
@@ -58,7 +58,7 @@ CROWDED = 'listen = { max_connections = 4, max_requests = 20, keep_alive = "1s" 
 LEFT_OUT = """
 [scenario]
 name = "left out"
-duration = "2s"
+duration = "1s"
 replications = 1
 drain = "300s"
 [host]

@@ -12,6 +12,7 @@ from simsched.scenario.host import Host, HostOs, Resource
 from simsched.scenario.model import RunSection
 from simsched.scenario.specs import SCHEDULER_KINDS, Listen
 from simsched.scenario.steps import STEP_KINDS, RequestClass, Retries
+from simsched.study.offered import offered
 from simsched.study.run import run as run_study
 
 from . import knobs as k
@@ -43,8 +44,18 @@ def test_trap_02_every_scheduler_knob_changes_something(name: str) -> None:
     table = WIRED if name == "gthread" else RICH
     base = loads_scenario((table + text).replace("400/s", rate))
     knobs = knobs | k.MEMORY | (k.YOUNG if base.schedulers[0].memory.young_bytes else {})
+    if name == "goroutine, collecting":  # GOGC says instead how far the heap grows
+        knobs.pop("memory.gc_factor")
     paths = {f"schedulers.0.{knob}": value for knob, value in knobs.items()}
     assert ignored(base, paths) == []
+
+
+def test_trap_02_a_factor_that_a_modelled_collector_replaces_is_said_to_be_without_effect() -> None:
+    base = loads_scenario(RICH + k.SCHEDULERS["goroutine, collecting"][0])
+    for factor, said in ("2.0", False), ("3.0", True):
+        changed = base.with_overrides([f"schedulers.0.memory.gc_factor={factor}"])
+        warnings = offered(changed).warnings
+        assert any("gc_factor has no effect" in warning for warning in warnings) == said
 
 
 @pytest.mark.parametrize("name", k.LISTENERS)
