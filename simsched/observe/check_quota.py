@@ -4,7 +4,7 @@ Two rules, told from the cores alone. Since the beginning of the run, all cores 
 been busy for longer than the quotas of the periods that have begun, plus the burst that may be
 saved. And in one period they are not busy for longer than its quota, plus the burst, plus what each
 core may have kept from before: the slice it was in the middle of, if it was busy when the period
-began, and a millisecond if it was not.
+began or a hypervisor had taken it away, and a millisecond if it was not.
 
 A core stops between bursts and not in the middle of a switch, so each may be late by the length of
 one switch and what has been rounded.
@@ -34,6 +34,7 @@ class CpuQuota(Checker):
 
     def __init__(self) -> None:
         self.on_s: dict[int, float] = {}
+        self.away_s: dict[int, float] = {}  # cores that a hypervisor has, since when
         self.used_s: list[float] = []  # by period
         self.carried_s: list[float] = []  # at the beginning of each
         self.quota_s: float | None = None
@@ -59,6 +60,18 @@ class CpuQuota(Checker):
     def off_core(self, now: float, core: int, thread: OsThread) -> None:
         if self.quota_s is not None:
             self._book(self.on_s.pop(core), now)
+
+    def core_away(self, now: float, core: int, change: int) -> None:
+        """A core that a hypervisor takes away keeps its slice, even into the next period."""
+        if self.quota_s is None:
+            return
+        if change > 0:
+            self.away_s[core] = now
+            return
+        period = int(now / self.period_s)
+        if period > int(self.away_s.pop(core) / self.period_s):
+            self._begin(period)
+            self.carried_s[period] += max(0.0, self.slice_s - KEPT_S)
 
     def _book(self, on_s: float, off_s: float) -> None:
         """Add a stay on a core to the periods that it is in."""
