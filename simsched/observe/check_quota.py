@@ -16,7 +16,6 @@ import math
 from typing import TYPE_CHECKING
 
 from simsched.observe.checker import Checker
-from simsched.sim.host import COLD_AFTER_S
 
 if TYPE_CHECKING:
     from simsched.observe.record import RunRecord
@@ -49,9 +48,8 @@ class CpuQuota(Checker):
         self.burst_s = host.cpu_burst_s
         self.quota_s = host.cpu_quota * host.cpu_period_s
         self.slice_s = host.os.bandwidth_slice_s
-        os = host.os
-        exit_s = os.idle_exit_cost_s + os.idle_cold_cost_s * math.sqrt(COLD_AFTER_S / 1e-3)
-        self.late_s = host.cores * (os.switch_cost_s + exit_s + ROUNDING_S)
+        exit_s = simulation.host.exit_cost_s(math.inf)
+        self.late_s = host.cores * (host.os.switch_cost_s + exit_s + ROUNDING_S)
 
     def on_core(self, now: float, core: int, thread: OsThread) -> None:
         if self.quota_s is not None:

@@ -140,27 +140,23 @@ def _server(runtime: str, config: dict[str, Any]) -> Entry:
     if family == "http_goweb":
         return {"preset": "go-http", "GOMAXPROCS": config["gomaxprocs"]}
     if family == "http_jwvt":
-        return {
-            **_carriers(config["parallelism"]),
-            "preset": "jdk-httpserver-virtual",
-            **JDK_LISTENS,
-        }
+        return {**_carriers(config["parallelism"], "jdk-httpserver-virtual"), **JDK_LISTENS}
     if family == "http_jw":
-        return {**_fixed(config["threads"]), "preset": "jdk-httpserver", **JDK_LISTENS}
+        return {**_fixed(config["threads"], "jdk-httpserver"), **JDK_LISTENS}
     raise Unknown(f'there is no model of the server "{runtime}"')
 
 
-def _carriers(parallelism: int) -> Entry:
+def _carriers(parallelism: int, preset: str = "virtual-threads") -> Entry:
     return {
-        "preset": "virtual-threads",
+        "preset": preset,
         "parallelism": parallelism,
         "maxPoolSize": parallelism,
     }
 
 
-def _fixed(threads: int) -> Entry:
+def _fixed(threads: int, preset: str = "jdk-thread-pool") -> Entry:
     return {
-        "preset": "jdk-thread-pool",
+        "preset": preset,
         "corePoolSize": threads,
         "maximumPoolSize": threads,
     }

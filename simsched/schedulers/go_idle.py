@@ -75,9 +75,7 @@ class GoIdle(GoSched):
             m.was_spinning = False
         m.p = None
         self.idle_p_put(p)
-        if p.busy:
-            p.busy = False
-            self.observers.busy(self.clock.now, p.name, -1)
+        self.nobody_works_on(p)
 
     def _poll_times_out(self, _: Call) -> None:
         self.break_netpoll()

@@ -12,7 +12,7 @@ A request of a locked class locks when it begins, and unlocks when it ends. Its 
 from __future__ import annotations
 
 from simsched.schedulers.go_idle import GoIdle
-from simsched.schedulers.go_parts import M, P
+from simsched.schedulers.go_parts import M
 from simsched.sim.clock import Process
 from simsched.sim.task import Task
 
@@ -37,7 +37,7 @@ class GoLocked(GoIdle):
         p = m.p
         if p is not None:
             m.p = None
-            self._idles(p)
+            self.nobody_works_on(p)
             self.hand_off_p(p)
         m.thread.sleep()
         m.token = token = self.clock.event()
@@ -51,7 +51,7 @@ class GoLocked(GoIdle):
             self.wake_p()
         p = m.p
         assert p is not None
-        self._idles(p)
+        self.nobody_works_on(p)
         m.p = None
         self.acquire_p(owner, p)
         owner.inherit = False
@@ -59,9 +59,3 @@ class GoLocked(GoIdle):
         token, owner.token = owner.token, None
         assert token is not None
         owner.thread.wake_with(token)
-
-    def _idles(self, p: P) -> None:
-        """Nobody works on the P for now."""
-        if p.busy:
-            p.busy = False
-            self.observers.busy(self.clock.now, p.name, -1)

@@ -226,6 +226,12 @@ class GoSched(Scheduler):
         if len(self.idle_ps) == len(self.ps):
             self.sysmon.look_soon()
 
+    def nobody_works_on(self, p: P) -> None:
+        """The P does no work for now."""
+        if p.busy:
+            p.busy = False
+            self.observers.busy(self.clock.now, p.name, -1)
+
     def acquire_p(self, m: M, p: P) -> None:
         """``acquirep``: from now on this M runs this P's goroutines."""
         m.p = p

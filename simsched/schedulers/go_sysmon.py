@@ -154,9 +154,7 @@ class Sysmon:
         if nothing_to_do and p.seen_syscall_s + FORCE_PREEMPT_S > now:
             return False
         p.syscall_tick += 1
-        if p.busy:
-            p.busy = False
-            sched.observers.busy(now, p.name, -1)
+        sched.nobody_works_on(p)
         sched.observers.counted("handoffs", 1)
         if p.caller is not None:
             sched.observers.lost(now, p.caller)
